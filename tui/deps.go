@@ -18,11 +18,13 @@ import (
 	"usher/tui/pane"
 	"usher/tui/signin"
 	"usher/tui/transfers"
+	"usher/tui/versions"
 )
 
 // Backend is the part of the server that the program uses (*client.Client).
 type Backend interface {
 	browse.Backend
+	versions.Backend
 	Whoami(context.Context) (api.Whoami, error)
 }
 

@@ -33,6 +33,7 @@ import (
 	"usher/tui/signin"
 	"usher/tui/theme"
 	"usher/tui/transfers"
+	"usher/tui/versions"
 )
 
 // The smallest window that the program draws in, in cells.
@@ -200,6 +201,10 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case pane.Answered:
 		m.env.Me.Online = true
 		return m, nil
+	case browse.ShowVersions:
+		return m, m.showVersions(msg.File)
+	case versions.Fetch:
+		return m, m.transfers.Start([]transfers.Item{msg.Item})
 	case browse.ShowMarks:
 		m.stack = append(m.stack, marks.New(m.env, m.browse))
 		return m, nil
@@ -310,6 +315,16 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 		return nil
 	}
 	return nil
+}
+
+// showVersions opens the versions of a file.
+func (m *Model) showVersions(file browse.Entry) tea.Cmd {
+	page, err := versions.New(versions.Deps{Env: m.env, Backend: m.deps.Backend, Server: m.deps.Server, File: file})
+	if err != nil {
+		return pane.Send(pane.Say{Text: pane.Safe(err.Error()), Tone: pane.Bad})
+	}
+	m.stack = append(m.stack, page)
+	return page.Opened()
 }
 
 // whyClosed returns the reason that a page cannot be opened, the zero Text if it can.

@@ -14,6 +14,9 @@ import (
 // Download is a message to the root that starts the download of files or folders.
 type Download struct{ Entries []Entry }
 
+// ShowVersions is a message to the root that opens the versions of a file.
+type ShowVersions struct{ File Entry }
+
 func (e Entry) isFile() bool { return e.Kind == api.KindObject }
 
 // Do runs an action of the pane's context.
@@ -238,6 +241,8 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		return pane.Send(Download{[]Entry{{Bucket: safetext.New(s.bucket), Key: safetext.New(s.prefix), Name: name, Kind: api.KindFolder}}})
 	case keys.Read:
 		return pane.Send(pane.Open{Page: keys.Read, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})
+	case keys.OpenVersions:
+		return pane.Send(ShowVersions{e})
 	case keys.Touched:
 		return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})
 	case keys.Why:

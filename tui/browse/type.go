@@ -63,6 +63,10 @@ func (p *Pane) whyNot(a keys.Action) string {
 		}
 	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum:
 		return copymenu.Why(a, p.copied())
+	case keys.OpenVersions:
+		if !file {
+			return "Versions: move to a file."
+		}
 	case keys.Why:
 		if !file {
 			return "Why can I see this: move to a file."

@@ -10,6 +10,7 @@ const (
 	Sort       Context = "sort"      // the menu of s
 	Copying    Context = "copying"   // the menu of y
 	Marked     Context = "marked"    // the page of the marks
+	Versions   Context = "versions"  // the versions of a file
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event in full
@@ -68,7 +69,8 @@ const (
 	Watch    Action = "watch"
 	SortMenu Action = "sort"
 
-	CountSizes Action = "count-sizes"
+	CountSizes   Action = "count-sizes"
+	OpenVersions Action = "versions"
 
 	Hidden   Action = "hidden"
 	Mark     Action = "mark"
@@ -171,6 +173,7 @@ func Default() []Set {
 		{Context: Sort, Alone: true, Bindings: sorting()},
 		{Context: Copying, Alone: true, Bindings: copying()},
 		{Context: Marked, On: Reader, Bindings: marked()},
+		{Context: Versions, On: Reader, Bindings: versions()},
 		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
@@ -259,6 +262,7 @@ func browser() []Binding {
 		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", files},
 		{CopySum, []string{"Y"}, "", "copy checksum", "", files},
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
+		{OpenVersions, []string{"H"}, "", "versions", "Versions of this file", files},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
 	}...)
 }
@@ -277,6 +281,16 @@ func marked() []Binding {
 	}
 }
 
+// versions returns the bindings of the versions of a file.
+func versions() []Binding {
+	const g = "Versions"
+	return []Binding{
+		{Download, []string{"d", "enter"}, "", "download", "Download this version", g},
+		{CopyPath, []string{"y"}, "", "copy the id", "Copy the id of this version", g},
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", g},
+	}
+}
+
 func tree() []Binding {
 	return append(walking(), Binding{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", "Files"})
 }
@@ -292,6 +306,7 @@ func details() []Binding {
 		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", files},
 		{CopySum, []string{"Y"}, "", "copy checksum", "", files},
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
+		{OpenVersions, []string{"H"}, "", "versions", "Versions of this file", files},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
 	}
 }

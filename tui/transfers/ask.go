@@ -23,6 +23,8 @@ type Item struct {
 	Size              int64
 	ETag              safetext.Text
 	Modified          time.Time
+	Version           string // of a file; "": its current content
+	Stamp             string // in the local name, before its extension
 }
 
 // unsized reports whether the listing has no size of an object.
@@ -95,7 +97,12 @@ func (a *Confirm) add(it Item) { a.files = append(a.files, it.request(a.root)) }
 func (it Item) request(root string) download.Request {
 	r := download.Request{Bucket: it.Bucket.Raw(), Key: it.Key.Raw(), Folder: it.Folder}
 	if !it.Folder {
-		r.ETag, r.Size, r.Modified = it.ETag.Raw(), it.Size, it.Modified
+		r.ETag, r.Size, r.Modified, r.Version = it.ETag.Raw(), it.Size, it.Modified, it.Version
+	}
+	if it.Stamp != "" {
+		up, name := splitKey(r.Key)
+		r.Dir, r.Name = Folder(root, r.Bucket, up), stamped(name, it.Stamp)
+		return r
 	}
 	return Below(root, r)
 }
@@ -107,6 +114,9 @@ func (a *Confirm) requests(c download.Conflict) []download.Request {
 	for i, it := range a.items {
 		out[i] = it.request(a.root)
 		out[i].Conflict = c
+		if it.Version != "" {
+			out[i].Size = 0 // the release has it; a size without an ETag proves nothing
+		}
 		if !it.Folder {
 			continue
 		}

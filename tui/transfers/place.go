@@ -1,8 +1,10 @@
 package transfers
 
 import (
+	"path"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"usher/client/download"
 	localname "usher/client/download/name"
@@ -23,4 +25,28 @@ func Folder(root, bucket, prefix string) string {
 		dir = filepath.Join(dir, filepath.FromSlash(localname.Local(prefix)))
 	}
 	return dir
+}
+
+// splitKey returns the prefix and the last part of a key.
+func splitKey(key string) (prefix, name string) {
+	i := strings.LastIndexByte(strings.TrimSuffix(key, "/"), '/') + 1
+	return key[:i], key[i:]
+}
+
+// stamped returns the local name of an object with a text before its extension. The
+// name of an object that needs folders of its own, because it is too long, is cut.
+func stamped(name, stamp string) string {
+	ext := path.Ext(name)
+	if ext == name || len(ext) > 20 {
+		ext = ""
+	}
+	stem := strings.TrimSuffix(name, ext)
+	for {
+		local := localname.Local(stem + " " + stamp + ext)
+		if !strings.Contains(local, "/") || stem == "" {
+			return path.Base(local)
+		}
+		_, n := utf8.DecodeLastRuneInString(stem)
+		stem = stem[:len(stem)-n]
+	}
 }

@@ -2,7 +2,9 @@ package tuitest
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"usher/backend/api"
 	"usher/client/download/ticket"
@@ -35,6 +37,27 @@ func (s *Server) Release(ctx context.Context, r api.ReleaseRequest) (api.Release
 			URL: "https://" + StorageHost + "/" + path + "?X-Amz-Expires=60&X-Amz-Signature=" + Signature})
 	}
 	return out, nil
+}
+
+// Versions returns three versions of each visible object: the latest one, a deletion
+// and an earlier one.
+func (s *Server) Versions(ctx context.Context, r api.VersionsRequest) (api.VersionsResponse, error) {
+	if err := s.begin(ctx); err != nil {
+		return api.VersionsResponse{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := r.Bucket + "/" + r.Key
+	o, ok := s.objects[path]
+	if !ok || s.gone(path) {
+		return api.VersionsResponse{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
+	}
+	deleted, first := o.Modified.Add(-time.Hour), o.Modified.AddDate(0, -1, 0)
+	return api.VersionsResponse{Event: "e", Versions: []api.ObjectVersion{
+		{Version: "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY", Latest: true, Size: o.Size, Modified: &o.Modified, ETag: fmt.Sprintf("%q", etag(path))},
+		{Version: "QUpfdndhfd8438MNFDN93jdnJFkdmqnh893", Deleted: true, Modified: &deleted},
+		{Version: "UIORUnfndfhnw89493jJFJ.rmSpXd3dIbrH", Size: 1234, Modified: &first, ETag: `"old"`},
+	}}, nil
 }
 
 // Released returns the purpose and the path of each release.

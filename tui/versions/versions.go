@@ -1,0 +1,309 @@
+// Package versions is the page of the versions of one file, where the bucket keeps
+// them. Each page of versions is an event in the audit log.
+package versions
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/client/quantity"
+	"usher/tui/browse"
+	"usher/tui/format"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/rows"
+	"usher/tui/theme"
+	"usher/tui/transfers"
+)
+
+// Backend lists versions (*client.Client).
+type Backend interface {
+	Versions(context.Context, api.VersionsRequest) (api.VersionsResponse, error)
+}
+
+// Deps is the input of New. All fields are required.
+type Deps struct {
+	Env     *pane.Env
+	Backend Backend
+	Server  string       // host, for sentences
+	File    browse.Entry // an object
+}
+
+// Fetch is a message to the root that starts the download of a version.
+type Fetch struct{ Item transfers.Item }
+
+const callLimit = 30 * time.Second
+
+// Page shows the versions. See New.
+type Page struct {
+	Deps
+	list    *rows.List
+	all     []api.ObjectVersion
+	next    string // cursor
+	loading bool
+	loaded  bool
+	err     error
+	cancel  context.CancelFunc
+	idW     int // cells
+}
+
+// page is a page of versions.
+type page struct {
+	of       *Page
+	versions *[]api.ObjectVersion
+	next     string
+	err      error
+}
+
+// New returns the page of a file. Opened requests the versions.
+func New(d Deps) (*Page, error) {
+	switch {
+	case d.Env == nil:
+		return nil, errors.New("versions: no environment")
+	case d.Backend == nil:
+		return nil, errors.New("versions: no backend")
+	case d.File.Kind != api.KindObject:
+		return nil, errors.New("versions: no file")
+	}
+	p := &Page{Deps: d}
+	p.list = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
+	p.list.Focus(true)
+	return p, nil
+}
+
+// Opened returns the first request.
+func (p *Page) Opened() tea.Cmd { return p.request("") }
+
+func (p *Page) request(cursor string) tea.Cmd {
+	p.loading = true
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	p.cancel = cancel
+	backend, in := p.Backend, api.VersionsRequest{Bucket: p.File.Bucket.Raw(), Key: p.File.Key.Raw(), Cursor: cursor}
+	return func() tea.Msg {
+		defer cancel()
+		r, err := backend.Versions(ctx, in)
+		return page{p, &r.Versions, r.Cursor, err}
+	}
+}
+
+// source is the rows.Source of the page.
+type source struct{ p *Page }
+
+func (s source) Len() int { return len(s.p.all) }
+
+// Need requests the next page near the last row.
+func (s source) Need(_, to int) tea.Cmd {
+	if p := s.p; p.next != "" && !p.loading && to+100 >= len(p.all) {
+		return p.request(p.next)
+	}
+	return nil
+}
+
+const (
+	gutter    = 3
+	timeWidth = 19
+	noteWidth = 16
+)
+
+func (s source) Draw(i, w int, st rows.State) string {
+	p, v, t := s.p, s.p.all[i], s.p.Env.Theme
+	mark := " "
+	if st.Cursor {
+		t = t.On(theme.Cursor(st.Focus))
+		mark = t.Accent.Paint(t.Glyphs.Cursor)
+	}
+	style := t.Text
+	if st.Cursor {
+		style = style.Bold()
+	}
+	size := quantity.Size(v.Size)
+	if v.Deleted {
+		size, style = "", t.Muted
+	}
+	id := format.End(safetext.Line(v.Version), p.idW, t.Glyphs.Ellipsis)
+	line := mark + t.Fill.Paint("  ") + style.Paint(format.PadRight(p.when(v), timeWidth)+format.PadLeft(size, 1+quantity.SizeWidth)) +
+		t.Muted.Paint("  "+format.PadRight(note(v), noteWidth)+"  "+id)
+	return t.Pad(line, w)
+}
+
+func (p *Page) when(v api.ObjectVersion) string {
+	if v.Modified == nil {
+		return "-"
+	}
+	return format.Date(v.Modified.In(p.Env.Zone)) + " " + format.Clock(v.Modified.In(p.Env.Zone))
+}
+
+// note returns the state of a version in words.
+func note(v api.ObjectVersion) string {
+	var out []string
+	if v.Latest {
+		out = append(out, "latest")
+	}
+	switch {
+	case v.Deleted:
+		out = append(out, "deleted")
+	case v.Archived:
+		out = append(out, "archived")
+	}
+	return strings.Join(out, ", ")
+}
+
+// Title returns the path for row 0.
+func (p *Page) Title() []string { return []string{"Versions", p.File.Name.Distinct()} }
+
+// Context returns the bindings of the page.
+func (p *Page) Context() keys.Context { return keys.Versions }
+
+// View draws the versions, h lines of w cells.
+func (p *Page) View(w, h int) string {
+	t := p.Env.Theme
+	p.idW = max(4, w-gutter-timeWidth-1-quantity.SizeWidth-2-noteWidth-2)
+	p.list.Resize(w, h-2)
+	head := t.Head("Versions of "+p.File.Name.Distinct(), p.total(), w, true)
+	if len(p.all) == 0 {
+		say := ""
+		switch {
+		case p.err != nil:
+			say = pane.Sentence(p.err, p.Server).String()
+		case p.loaded:
+			say = "There is no version."
+		}
+		var lines []string
+		for _, l := range format.Wrap(say, min(60, w-4)) {
+			lines = append(lines, t.Text.Bold().Paint(l))
+		}
+		return head + "\n" + strings.Join(pane.Center(lines, w, h-1), "\n")
+	}
+	columns := strings.Repeat(" ", gutter) + format.PadRight("Modified", timeWidth) + format.PadLeft("Size", 1+quantity.SizeWidth) + "  " + format.PadRight("", noteWidth) + "  Version"
+	return head + "\n" + t.Pad(t.Muted.Paint(format.End(columns, w, "")), w) + "\n" + p.list.View()
+}
+
+func (p *Page) total() string {
+	switch {
+	case p.loading && len(p.all) == 0:
+		return "listing" + p.Env.Theme.Glyphs.Ellipsis
+	case p.next != "":
+		return quantity.Count(len(p.all)) + " and more"
+	case len(p.all) > 0:
+		return quantity.Plural(len(p.all), "version", "versions")
+	}
+	return ""
+}
+
+// Status returns a remark about a bucket that keeps no versions.
+func (p *Page) Status(int) (left, right string) {
+	if len(p.all) == 1 && p.all[0].Version == api.NullVersion && p.all[0].Latest {
+		return p.Env.Theme.Muted.Paint("The bucket keeps no versions of this file."), ""
+	}
+	return "", ""
+}
+
+// Hints returns the keys for the key line.
+func (p *Page) Hints() []keys.Action {
+	return []keys.Action{keys.Download, keys.CopyPath, keys.Reload, keys.Back, keys.Help}
+}
+
+// Do runs an action.
+func (p *Page) Do(a keys.Action) tea.Cmd {
+	if p.list.Move(a) {
+		return p.list.Need()
+	}
+	switch a {
+	case keys.Back, keys.Parent:
+		if p.cancel != nil {
+			p.cancel()
+		}
+		return pane.Send(pane.Close{})
+	case keys.Reload:
+		p.all, p.next, p.err, p.loaded = nil, "", nil, false
+		p.list.Changed()
+		return p.request("")
+	case keys.Download, keys.Enter:
+		if why := p.Why(keys.Download); !why.IsZero() {
+			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+		}
+		return pane.Send(Fetch{p.item(p.all[p.list.Cursor()])})
+	case keys.CopyPath:
+		if i := p.list.Cursor(); i >= 0 {
+			return pane.Send(pane.Copy{Text: safetext.New(p.all[i].Version)})
+		}
+	}
+	return nil
+}
+
+// item returns the download of a version. An earlier version has its time in the local
+// name, so that it is saved beside the latest one.
+func (p *Page) item(v api.ObjectVersion) transfers.Item {
+	it := transfers.Item{Bucket: p.File.Bucket, Key: p.File.Key, Name: p.File.Name, Size: v.Size}
+	if v.Modified != nil {
+		it.Modified = *v.Modified
+	}
+	if v.Latest {
+		it.ETag = safetext.New(v.ETag)
+	} else {
+		it.Version = v.Version
+		it.Stamp = "(version " + v.Version[:min(8, len(v.Version))] + ")"
+		if v.Modified != nil {
+			it.Stamp = "(" + v.Modified.In(p.Env.Zone).Format("2006-01-02 15.04.05") + ")"
+		}
+	}
+	return it
+}
+
+// Why returns the reason that an action is not possible now.
+func (p *Page) Why(a keys.Action) safetext.Text {
+	i := p.list.Cursor()
+	if a != keys.Download && a != keys.CopyPath {
+		return safetext.Text{}
+	}
+	switch {
+	case i < 0:
+		return safetext.New("There is no version here.")
+	case a == keys.Download && p.all[i].Deleted:
+		return safetext.New("This version is a deletion: it has no content.")
+	case a == keys.Download && p.all[i].Archived:
+		return safetext.New(api.Lookup(api.ObjectArchived).Sentence)
+	}
+	return safetext.Text{}
+}
+
+// Typing is false: the page has no text field.
+func (p *Page) Typing() bool { return false }
+
+// Key does nothing: the page has no text field.
+func (p *Page) Key(tea.KeyPressMsg) tea.Cmd { return nil }
+
+// Cursor returns nil: the page has no text field.
+func (p *Page) Cursor() *tea.Cursor { return nil }
+
+// Handle adds a page of versions.
+func (p *Page) Handle(msg tea.Msg) tea.Cmd {
+	switch m := msg.(type) {
+	case page:
+		if m.of != p {
+			return nil
+		}
+		p.loading = false
+		if p.err = m.err; m.err != nil {
+			return pane.Send(pane.Failed{Err: m.err, On: pane.Target{Bucket: p.File.Bucket, Key: p.File.Key}.Text()})
+		}
+		p.all, p.next, p.loaded = append(p.all, *m.versions...), m.next, true
+		p.list.Changed()
+		return tea.Batch(p.list.Need(), pane.Send(pane.Answered{}))
+	case pane.Restyled:
+		p.list.Changed()
+	case pane.Retry:
+		if p.err != nil {
+			return p.Do(keys.Reload)
+		}
+	}
+	return nil
+}
+
+var _ pane.Pane = (*Page)(nil)
