@@ -31,6 +31,7 @@ func (l *loader) builds() {
 		ETag: BigETag, CRC64NVME: BigCRC64NVME, PartSize: BigPartSize})
 	l.content("images/usher-appliance-2026.11.img.sha256", day(2026, 11, 16), sums([]string{"usher-appliance-2026.11.img"}, []s3.Content{bigImage()}))
 	l.put("images/usher-appliance-2026.08.img", day(2026, 8, 17), s3.Object{Content: noise(seedOf("2026.08"), 214<<20), PartSize: BigPartSize})
+	l.samples()
 	l.text("README.md", day(2026, 10, 5), "# Builds\n\n`usher/` holds releases, `nightly/` the last week, `images/` the appliance.\nEach folder of a release has a SHA256SUMS: `sha256sum -c SHA256SUMS`.\n")
 }
 

@@ -124,6 +124,8 @@ func mimeOf(key string) string {
 		return "application/x-ndjson"
 	case ".log", ".txt", ".sha256":
 		return "text/plain; charset=utf-8"
+	case ".zip":
+		return "application/zip"
 	case ".gz":
 		return "application/gzip"
 	case ".parquet":

@@ -2,6 +2,7 @@ package seed
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"crypto/md5"
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	imagepng "image/png"
 	"io"
+	"io/fs"
 	"regexp"
 	"strconv"
 	"strings"
@@ -205,11 +207,14 @@ func TestFilesHaveTheFormatOfTheirName(t *testing.T) {
 	for _, name := range s.names {
 		c := s.objects[name].Content
 		kind := name[strings.LastIndexByte(name, '.')+1:]
+		if strings.HasSuffix(name, ".log.gz") {
+			kind = "log.gz"
+		}
 		if strings.HasPrefix(name, Datasets+"/"+HostilePrefix) || c.Size() > 20<<20 || tried[kind] >= 12 || c.Size() > 4<<20 && tried[kind] >= 2 {
 			continue
 		}
 		check := map[string]func([]byte) error{"csv": checkCSV, "pdf": checkPDF, "png": checkPNG, "gz": checkTarGz, "parquet": checkParquet,
-			"json": checkJSON, "jsonl": checkJSONL, "md": checkText, "log": checkText}[kind]
+			"json": checkJSON, "jsonl": checkJSONL, "md": checkText, "log": checkText, "go": checkText, "tsv": checkText, "yaml": checkText, "log.gz": checkLogGz, "zip": checkZip}[kind]
 		if check == nil {
 			continue
 		}
@@ -218,7 +223,7 @@ func TestFilesHaveTheFormatOfTheirName(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	for _, kind := range []string{"csv", "pdf", "png", "gz", "parquet", "json", "jsonl", "md", "log"} {
+	for _, kind := range []string{"csv", "pdf", "png", "gz", "parquet", "json", "jsonl", "md", "log", "go", "tsv", "yaml", "log.gz", "zip"} {
 		if tried[kind] == 0 {
 			t.Errorf("no %s was checked", kind)
 		}
@@ -282,6 +287,38 @@ func checkPDF(b []byte) error {
 		return fmt.Errorf("the attachment's length is wrong")
 	}
 	return nil
+}
+
+func checkLogGz(b []byte) error {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	content, err := io.ReadAll(z)
+	if err != nil {
+		return err
+	}
+	return checkText(content)
+}
+
+func checkZip(b []byte) error {
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return err
+	}
+	if len(z.File) < 5 {
+		return fmt.Errorf("%d files", len(z.File))
+	}
+	return fs.WalkDir(z, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(z, name)
+		if err != nil {
+			return err
+		}
+		return checkCSV(content)
+	})
 }
 
 func checkTarGz(b []byte) error {
