@@ -9,6 +9,13 @@
 // bytes. The memory of Open is bounded by the constants of limits.go. A panic of a
 // decoder becomes a sentence.
 //
+// goldmark parses Markdown. glamour, which draws it, returns one text with its escape
+// sequences and those of the file, so that a screen cannot escape the latter. chroma,
+// on which glamour depends, adds 70 ms to each start of the program, and allocates
+// 126 MiB for 64 KiB of short words, without a context that could end it; see
+// TestChroma of the rig. So source.go scans for colors, in time in proportion to the
+// text. The package parquet has its own reason.
+//
 // The package opens no connection and reads no clock. Texts of a view are raw: the
 // screen escapes them.
 package preview

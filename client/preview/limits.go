@@ -21,7 +21,8 @@ const (
 	mostScalar   = 4_000     // bytes of a value of a tree
 	mostEntries  = 20_000    // entries of an archive
 	mostDir      = 2 << 20   // bytes of a zip file's directory
-	mostColored  = 256 << 10 // bytes of source or Markdown with colors
+	mostColored  = 256 << 10 // bytes of source with colors
+	mostMarkdown = 64 << 10  // bytes of a page of Markdown: its parser needs quadratic time for nested quotations
 	mostPixels   = 24 << 20  // bytes of a decoded picture
 	pictureSide  = 480       // points of the kept picture, each side
 )

@@ -2,260 +2,293 @@ package preview
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	extended "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
 )
 
-// showMarkdown shows Markdown without its signs. Entities and HTML stay as they are
-// written.
+// showMarkdown shows Markdown without its signs. HTML stays as it is written.
 func showMarkdown(ctx context.Context, d *Doc, in input) error {
-	text, ok := d.decode(in)
+	whole, ok := d.decode(in)
 	if !ok {
 		return damaged("it is not text")
 	}
-	m := markdown{out: &Text{Title: "page"}}
-	shown := cut(text, mostColored)
-	if len(shown) < len(text) {
-		d.note("The page stops after %d bytes. The text has the rest.", mostColored)
+	shown := cut(whole, mostMarkdown)
+	if len(shown) < len(whole) {
+		d.note("The page stops after %d bytes. The text has the rest.", mostMarkdown)
 	}
-	lines := strings.Split(shown, "\n")
-	for i := 0; i < len(lines); {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		i += m.block(lines[i:])
+	p := page{ctx: ctx, source: []byte(shown), out: &Text{Title: "page"}}
+	parser := goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.TaskList)).Parser()
+	p.blocks(parser.Parse(text.NewReader(p.source)), indent{})
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	m.flush()
-	d.add(m.out)
-	d.add(d.lines("text", text))
+	d.add(p.out)
+	d.add(d.lines("text", whole))
 	return nil
 }
 
-// markdown collects the lines of a page.
-type markdown struct {
-	out       *Text
-	paragraph string
-	mark      string // of the list item or the quotation
+// page collects the lines of a document.
+type page struct {
+	ctx    context.Context
+	source []byte
+	out    *Text
+	depth  int
 }
 
-// block adds the first block of the lines, and returns the number of its lines.
-func (m *markdown) block(lines []string) int {
-	line := strings.TrimRight(lines[0], " \t\r")
-	start := strings.TrimLeft(line, " ")
-	switch {
-	case start == "":
-		m.flush()
-		m.put("", nil)
-		return 1
-	case strings.HasPrefix(start, "```"), strings.HasPrefix(start, "~~~"):
-		m.flush()
-		return m.fence(lines, start[:3])
-	case heading(start) > 0:
-		m.flush()
-		m.styled(strings.TrimSpace(strings.Trim(start, "#")), Heading)
-		return 1
-	case len(lines) > 1 && m.paragraph == "" && underline(lines[1]):
-		m.styled(start, Heading)
-		return 2
-	case ruler(start):
-		m.flush()
-		m.styled(strings.Repeat("-", 40), Quiet)
-		return 1
-	case strings.Contains(start, "|") && len(lines) > 1 && tableRule(lines[1]):
-		m.flush()
-		return m.table(lines)
+// indent is the beginning of the first line of a block, and of its other lines.
+type indent struct{ first, rest string }
+
+const mostIndent = 40 // bytes
+
+func (i indent) add(first, rest string) indent {
+	if len(i.rest) >= mostIndent {
+		return i
 	}
-	if mark := listMark(line); mark != "" {
-		m.flush()
-		m.mark, start = mark, line[len(mark):]
-	} else if rest, quote := strings.CutPrefix(start, ">"); quote {
-		m.flush()
-		m.mark, start = "| ", strings.TrimSpace(rest)
-	}
-	if len(m.paragraph)+len(start) > mostLine {
-		m.flush()
-	}
-	if m.paragraph != "" {
-		m.paragraph += " "
-	}
-	m.paragraph += start
-	return 1
+	return indent{i.first + first, i.rest + rest}
 }
 
-// put adds a line, in pieces if it is long.
-func (m *markdown) put(raw string, spans []Span) {
-	if len(m.out.Lines) >= mostLines {
-		return
-	}
-	if len(raw) > 2*mostLine {
-		raw, spans = cut(raw, 2*mostLine), nil
-	}
-	m.out.Lines = append(m.out.Lines, Line{Number: len(m.out.Lines) + 1, Raw: raw, Spans: spans})
-}
-
-func (m *markdown) styled(raw string, s Style) { m.put(raw, []Span{{len(raw), s}}) }
-
-// flush adds the open paragraph.
-func (m *markdown) flush() {
-	if m.paragraph == "" && m.mark == "" {
-		return
-	}
-	var b inline
-	b.emit(m.mark, Keyword)
-	b.text(m.paragraph)
-	m.put(b.raw.String(), b.spans)
-	m.paragraph, m.mark = "", ""
-}
-
-// fence adds a block of code.
-func (m *markdown) fence(lines []string, end string) int {
-	for i, l := range lines[1:] {
-		if strings.HasPrefix(strings.TrimSpace(l), end) {
-			return i + 2
+// blocks adds the children of a block.
+func (p *page) blocks(parent ast.Node, in indent) {
+	for n := parent.FirstChild(); n != nil && p.ctx.Err() == nil; n = n.NextSibling() {
+		if n.PreviousSibling() != nil && (n.HasBlankPreviousLines() || n.Kind() == extended.KindTable) {
+			p.put(&inline{}, indent{strings.TrimRight(in.rest, " "), ""})
 		}
-		m.styled("    "+strings.TrimRight(l, "\r"), Code)
+		p.block(n, in)
+		in.first = in.rest
 	}
-	return len(lines)
 }
 
-func heading(s string) int {
-	n := len(s) - len(strings.TrimLeft(s, "#"))
-	if n > 6 || n == len(s) || s[n] != ' ' {
-		return 0
+// block adds a block.
+func (p *page) block(n ast.Node, in indent) {
+	switch n := n.(type) {
+	case *ast.Heading:
+		p.paragraph(n, in, Heading)
+	case *ast.Paragraph, *ast.TextBlock:
+		p.paragraph(n, in, Plain)
+	case *ast.Blockquote:
+		p.blocks(n, in.add("| ", "| "))
+	case *ast.List:
+		p.list(n, in)
+	case *ast.FencedCodeBlock, *ast.CodeBlock:
+		p.raw(n, in.add("    ", "    "), Code)
+	case *ast.HTMLBlock:
+		p.raw(n, in, Quiet)
+	case *ast.ThematicBreak:
+		var b inline
+		b.emit(strings.Repeat("-", 40), Quiet)
+		p.put(&b, in)
+	case *extended.Table:
+		p.table(n, in)
+	default:
+		p.blocks(n, in)
 	}
-	return n
 }
 
-func underline(s string) bool {
-	s = strings.TrimSpace(s)
-	return len(s) > 2 && (strings.Trim(s, "=") == "" || strings.Trim(s, "-") == "")
-}
-
-func ruler(s string) bool {
-	s = strings.ReplaceAll(s, " ", "")
-	return len(s) > 2 && (strings.Trim(s, "-") == "" || strings.Trim(s, "*") == "" || strings.Trim(s, "_") == "")
-}
-
-// listMark returns the indentation and the mark of a list item, "" for none.
-func listMark(s string) string {
-	indent := len(s) - len(strings.TrimLeft(s, " "))
-	rest := s[indent:]
-	digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
-	switch {
-	case digits > 0 && digits < 10 && len(rest) > digits+1 && strings.ContainsRune(".)", rune(rest[digits])) && rest[digits+1] == ' ':
-		return s[:indent+digits+2]
-	case len(rest) > 1 && strings.ContainsRune("-*+", rune(rest[0])) && rest[1] == ' ':
-		return s[:indent+2]
+// put adds a line.
+func (p *page) put(b *inline, in indent) {
+	var l inline
+	l.emit(in.first, Keyword)
+	from := l.raw.Len()
+	l.raw.WriteString(b.raw.String())
+	for _, s := range b.spans {
+		l.spans = append(l.spans, Span{from + s.To, s.Style})
 	}
-	return ""
+	p.out.Lines = append(p.out.Lines, Line{Number: len(p.out.Lines) + 1, Raw: l.raw.String(), Spans: l.spans})
 }
 
-func tableRule(s string) bool {
-	s = strings.TrimSpace(s)
-	return strings.Contains(s, "-") && strings.Trim(s, "|-: ") == ""
+// paragraph adds the text of a block, one line for each part up to a hard break.
+func (p *page) paragraph(n ast.Node, in indent, style Style) {
+	b := &inline{}
+	b.full = func() {
+		p.put(b, in)
+		in.first = in.rest
+		b.raw.Reset()
+		b.spans = nil
+	}
+	p.inline(n, b, style)
+	p.put(b, in)
+}
+
+// raw adds the lines of a block as they are.
+func (p *page) raw(n ast.Node, in indent, style Style) {
+	for i := range n.Lines().Len() {
+		s := n.Lines().At(i)
+		for line := strings.TrimRight(string(s.Value(p.source)), "\r\n"); ; {
+			var b inline
+			piece := cut(line, mostLine)
+			b.emit(piece, style)
+			p.put(&b, in)
+			in.first = in.rest
+			if line = line[len(piece):]; line == "" {
+				break
+			}
+		}
+	}
+}
+
+func (p *page) list(n *ast.List, in indent) {
+	number := n.Start
+	for item := n.FirstChild(); item != nil && p.ctx.Err() == nil; item = item.NextSibling() {
+		if item.PreviousSibling() != nil && item.HasBlankPreviousLines() {
+			p.put(&inline{}, indent{strings.TrimRight(in.rest, " "), ""})
+		}
+		mark := "- "
+		if n.IsOrdered() {
+			mark = strconv.Itoa(number) + ". "
+			number++
+		}
+		inside := in.add(mark, strings.Repeat(" ", len(mark)))
+		if item.FirstChild() == nil {
+			p.put(&inline{}, inside)
+		}
+		p.blocks(item, inside)
+		in.first = in.rest
+	}
 }
 
 // table adds a table with aligned columns.
-func (m *markdown) table(lines []string) int {
-	const most = 500 // rows
-	var rows [][]string
-	n := 0
-	for ; n < len(lines) && n < most && strings.Contains(lines[n], "|"); n++ {
-		if n == 1 {
-			continue
-		}
-		cells := strings.Split(strings.Trim(strings.TrimSpace(lines[n]), "|"), "|")
-		rows = append(rows, cells[:min(len(cells), 50)])
-	}
+func (p *page) table(n *extended.Table, in indent) {
+	const mostRows, mostCells = 500, 50
+	var rows [][]*inline
 	var widths []int
-	for _, r := range rows {
-		for i, c := range r {
-			r[i] = strings.TrimSpace(c)
-			if i == len(widths) {
+	for row := n.FirstChild(); row != nil && len(rows) < mostRows; row = row.NextSibling() {
+		style := Plain
+		if len(rows) == 0 {
+			style = Strong
+		}
+		var cells []*inline
+		for cell := row.FirstChild(); cell != nil && len(cells) < mostCells; cell = cell.NextSibling() {
+			b := &inline{}
+			p.inline(cell, b, style)
+			if len(cells) == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = min(max(widths[i], utf8.RuneCountInString(r[i])), 60)
+			widths[len(cells)] = min(max(widths[len(cells)], b.width()), 60)
+			cells = append(cells, b)
 		}
+		rows = append(rows, cells)
 	}
-	for i, r := range rows {
-		var b inline
-		for c, cell := range r {
-			if i == 0 {
-				b.emit(cell, Strong)
-			} else {
-				b.text(cell)
-			}
-			if c < len(r)-1 {
-				b.emit(strings.Repeat(" ", max(0, widths[c]-utf8.RuneCountInString(cell))+2), Plain)
+	for _, cells := range rows {
+		var line inline
+		for i, c := range cells {
+			line.join(c)
+			if i < len(cells)-1 {
+				line.emit(strings.Repeat(" ", max(0, widths[i]-c.width())+2), Plain)
 			}
 		}
-		m.put(b.raw.String(), b.spans)
+		p.put(&line, in)
+		in.first = in.rest
 	}
-	return n
+}
+
+// inline adds the text of a node.
+func (p *page) inline(parent ast.Node, b *inline, style Style) {
+	if p.depth++; p.depth > mostDepth {
+		p.depth--
+		return
+	}
+	for n := parent.FirstChild(); n != nil && p.ctx.Err() == nil; n = n.NextSibling() {
+		switch n := n.(type) {
+		case *ast.Text:
+			p.text(n, b, style)
+		case *ast.String:
+			b.emit(string(n.Value), style)
+		case *ast.CodeSpan:
+			p.inline(n, b, Code)
+		case *ast.Emphasis:
+			inner := Emphasis
+			if n.Level > 1 {
+				inner = Strong
+			}
+			p.inline(n, b, inner)
+		case *extended.Strikethrough:
+			p.inline(n, b, Quiet)
+		case *extended.TaskCheckBox:
+			b.emit(map[bool]string{true: "[x] ", false: "[ ] "}[n.IsChecked], Keyword)
+		case *ast.Link:
+			p.link(n, b, string(n.Destination))
+		case *ast.Image:
+			p.link(n, b, string(n.Destination))
+		case *ast.AutoLink:
+			b.emit(string(n.URL(p.source)), Link)
+		case *ast.RawHTML:
+			for i := range n.Segments.Len() {
+				s := n.Segments.At(i)
+				b.emit(string(s.Value(p.source)), Quiet)
+			}
+		default:
+			p.inline(n, b, style)
+		}
+	}
+	p.depth--
+}
+
+// text adds a text with its entities and escaped signs, and its break.
+func (p *page) text(n *ast.Text, b *inline, style Style) {
+	raw := n.Segment.Value(p.source)
+	if _, code := n.Parent().(*ast.CodeSpan); !code && !n.IsRaw() {
+		raw = util.UnescapePunctuations(util.ResolveEntityNames(util.ResolveNumericReferences(raw)))
+	}
+	b.emit(strings.TrimSuffix(string(raw), "\n"), style)
+	switch {
+	case n.HardLineBreak() && b.full != nil:
+		b.full()
+	case n.SoftLineBreak(), n.HardLineBreak(), strings.HasSuffix(string(raw), "\n"):
+		b.emit(" ", style)
+	}
+}
+
+// link adds the text of a link, and its address if it is another one.
+func (p *page) link(n ast.Node, b *inline, address string) {
+	from := b.raw.Len()
+	p.inline(n, b, Link)
+	shown := b.raw.String()
+	if from < len(shown) {
+		if shown[from:] == address {
+			return
+		}
+		address = " (" + address + ")"
+	}
+	b.emit(address, Link)
 }
 
 // inline builds a line with spans.
 type inline struct {
 	raw   strings.Builder
 	spans []Span
+	full  func() // begins another line after mostLine bytes, if it is set
 }
 
 func (b *inline) emit(s string, style Style) {
-	if s == "" {
-		return
+	for s != "" {
+		part := s
+		if b.full != nil {
+			part = cut(s, mostLine)
+		}
+		b.raw.WriteString(part)
+		b.spans = append(b.spans, Span{b.raw.Len(), style})
+		s = s[len(part):]
+		if b.full != nil && b.raw.Len() >= mostLine {
+			b.full()
+		}
 	}
-	b.raw.WriteString(s)
-	b.spans = append(b.spans, Span{b.raw.Len(), style})
 }
 
-// text adds a text with its emphasis, code and links.
-func (b *inline) text(s string) {
-	plain := 0
-	for i := 0; i < len(s); {
-		n, shown, style := mark(s[i:])
-		if n == 0 {
-			i++
-			continue
-		}
-		b.emit(s[plain:i], Plain)
-		b.emit(shown, style)
-		i += n
-		plain = i
+// join appends another line.
+func (b *inline) join(other *inline) {
+	from := b.raw.Len()
+	b.raw.WriteString(other.raw.String())
+	for _, s := range other.spans {
+		b.spans = append(b.spans, Span{from + s.To, s.Style})
 	}
-	b.emit(s[plain:], Plain)
 }
 
-// mark returns the length of the marked text at the beginning of s, 0 for none.
-func mark(s string) (n int, shown string, style Style) {
-	for _, m := range []struct {
-		sign  string
-		style Style
-	}{{"`", Code}, {"**", Strong}, {"__", Strong}, {"*", Emphasis}} {
-		rest, ok := strings.CutPrefix(s, m.sign)
-		if !ok {
-			continue
-		}
-		end := strings.Index(rest, m.sign)
-		if end <= 0 || rest[0] == ' ' {
-			return 0, "", Plain
-		}
-		return end + 2*len(m.sign), rest[:end], m.style
-	}
-	link := strings.TrimPrefix(s, "!")
-	if !strings.HasPrefix(link, "[") {
-		return 0, "", Plain
-	}
-	mid := strings.Index(link, "](")
-	if mid < 0 {
-		return 0, "", Plain
-	}
-	end := strings.IndexByte(link[mid:], ')')
-	if end < 0 {
-		return 0, "", Plain
-	}
-	text, address := link[1:mid], link[mid+2:mid+end]
-	if text == "" || text == address {
-		return len(s) - len(link) + mid + end + 1, address, Link
-	}
-	return len(s) - len(link) + mid + end + 1, text + " (" + address + ")", Link
-}
+func (b *inline) width() int { return utf8.RuneCountInString(b.raw.String()) }

@@ -222,7 +222,7 @@ func TestContents(t *testing.T) {
 	for _, l := range d.Views[0].(*preview.Text).Lines {
 		page = append(page, l.Raw)
 	}
-	if got := strings.Join(page, "|"); got != "Title||Some bold and code.||- one|- two (https://example.com)||a  b|1  22||    code|" {
+	if got := strings.Join(page, "|"); got != "Title||Some bold and code.||- one|- two (https://example.com)||a  b|1  22||    code" {
 		t.Errorf("the page is %q", got)
 	}
 	d, _ = open(t, "a.go", files["a.go"])

@@ -118,29 +118,57 @@ func line(all []segment, skip, w int) string {
 	return b.String()
 }
 
-// wrap splits the segments into rows of at most w cells, at most most rows.
+// wrap splits the segments into rows of at most w cells, at most most rows. A row ends
+// at a space where it has one.
 func wrap(all []segment, w, most int) [][]segment {
-	rows := [][]segment{nil}
-	room := w
+	var joined strings.Builder
 	for _, s := range all {
-		for text := s.text; text != ""; {
-			head := ansi.Truncate(text, room, "")
-			if head == "" && room == w { // one character is wider than the row
-				break
-			}
-			if head != "" {
-				last := len(rows) - 1
-				rows[last] = append(rows[last], segment{head, s.style})
-				room -= ansi.StringWidth(head)
-				text = text[len(head):]
-			}
-			if text != "" {
-				if len(rows) == most {
-					return rows
-				}
-				rows, room = append(rows, nil), w
-			}
-		}
+		joined.WriteString(s.text)
+	}
+	var rows [][]segment
+	from := 0
+	for _, end := range breaks(joined.String(), w, most) {
+		rows = append(rows, part(all, from, end))
+		from = end
 	}
 	return rows
+}
+
+// breaks returns the byte positions at which rows end. There is at least one.
+func breaks(s string, w, most int) []int {
+	var ends []int
+	for at := 0; ; {
+		head := ansi.Truncate(s[at:], w, "")
+		end := at + len(head)
+		switch {
+		case end >= len(s):
+			return append(ends, len(s))
+		case head == "": // one character is wider than the row
+			return append(ends, at)
+		case s[end] == ' ':
+			end++ // the space is beyond the edge
+		default:
+			if i := strings.LastIndexByte(head, ' '); i > 0 {
+				end = at + i + 1
+			}
+		}
+		if ends = append(ends, end); len(ends) == most || end == len(s) {
+			return ends
+		}
+		at = end
+	}
+}
+
+// part returns the segments from byte position from to end.
+func part(all []segment, from, end int) []segment {
+	var out []segment
+	at := 0
+	for _, s := range all {
+		lo, hi := max(from-at, 0), min(end-at, len(s.text))
+		if lo < hi {
+			out = append(out, segment{s.text[lo:hi], s.style})
+		}
+		at += len(s.text)
+	}
+	return out
 }
