@@ -8,7 +8,7 @@ import (
 
 // Bounds of a filter's text.
 const (
-	MaxFilter = 1024 // bytes
+	MaxFilter = 4096 // bytes; a quoted path of a key of 1,024 bytes fits
 	MaxTerms  = 16
 )
 

@@ -232,6 +232,8 @@ func TestValues(t *testing.T) {
 		"purpose:download": true, "purpose:preview": false, "agent:curl": true, "agent:*/8.*": true, "agent:Curl": false,
 		"size:>100MB": true, "size:<100MB": false, "size:150MB": true, "size:>=150000000": true, "size:>150MB": false, "size:<1TiB": true,
 		"hours:19-07": true, "hours:07-19": false, "hours:23-24": true, "hours:0-23": false,
+		"hours:00-01+01:00": true, "hours:01-19+01:00": false, "hours:20-07+02:00": true, "hours:18-19-05:00": true, "hours:19-24-05:00": false, "hours:00-24+01:00": true, "hours:0-1+01:00": true, "hours:12-13+13:00": true,
+		"ip:::ffff:10.1.2.3": true, "ip:::ffff:10.0.0.0/104": true, "ip:::ffff:11.0.0.0/104": false, "-ip:::ffff:0:0/96": false, "ip:::/0": false, "ip:0.0.0.0/0": true,
 		"since:2026-10": true, "until:2026-10": true, "until:2026-09": false, "since:2026-Q4": true, "until:2026-Q3": false, "since:yesterday": false, "until:today": true,
 		"since:2026": true, "since:2026-11+01:00": true, "until:2026-10+01:00": false, "until:2026-10-12:00": true, "since:2026-Q4-12:00": true, "since:yesterday+01:00": false, "until:today-12:00": true, "since:2026+14:00": true, "since:2026-11-01+01:00": true, "since:2026-11-01T00:20+01:00": false, "until:2026-11-01T00:16+01:00": true,
 		"hours:19-07 size:>100MB -ip:192.0.2.0/24 path:*salar*": true,
@@ -254,7 +256,7 @@ func TestValues(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"ip:10.0.0.0/33", "ip:10.0.0.0/", "size:", "size:big", "size:>>1", "size:1.5", "size:>-1", "size:1e9", "size:9008TB", "hours:25-3", "hours:7", "hours:7-7", "hours:007-9", "hours:-1-3",
+		"ip:10.0.0.0/33", "ip:10.0.0.0/", "size:", "size:big", "size:>>1", "size:1.5", "size:>-1", "size:1e9", "size:9008TB", "hours:25-3", "hours:7", "hours:7-7", "hours:007-9", "hours:-1-3", "hours:19-07+05:30", "hours:19-07+25:00", "hours:7+01:00", "since:0000+01:00",
 		"purpose:upload", "since:2026-13", "since:2026-Q5", "since:2026-Q", "since:tomorrow", "-since:2026", "since:2026-11-01T10:00+99:00", "since:0d1", "group:", "agent:",
 	} {
 		if f, err := ParseFilter(text, now); err == nil {

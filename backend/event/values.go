@@ -66,10 +66,20 @@ func grantGroup(grant string) string {
 func canonicalAddress(v string) (string, bool) {
 	if strings.Contains(v, "/") {
 		network, err := netip.ParsePrefix(v)
-		return network.Masked().String(), err == nil
+		return plainNetwork(network).String(), err == nil
 	}
 	addr, err := netip.ParseAddr(v)
-	return addr.String(), err == nil && addr.Zone() == ""
+	return addr.Unmap().String(), err == nil && addr.Zone() == ""
+}
+
+// plainNetwork returns a network of IPv4-mapped addresses (RFC 4291, 2.5.5.2) as one of
+// IPv4, which the addresses of events are.
+func plainNetwork(n netip.Prefix) netip.Prefix {
+	const mapped = 96 // bits before an IPv4 address
+	if n.Addr().Is4In6() && n.Bits() >= mapped {
+		n = netip.PrefixFrom(n.Addr().Unmap(), n.Bits()-mapped)
+	}
+	return n.Masked()
 }
 
 // sameAddress reports whether an address is the value's, or in its network.
@@ -130,7 +140,15 @@ func sizeHolds(value string, size int64) bool {
 
 // canonicalHours returns two hours, 00 to 24, in two digits each.
 func canonicalHours(v string) (string, bool) {
-	from, until, ok := hours(v)
+	text, zone := zoned(v)
+	from, until, ok := hours(text)
+	if _, seconds := (time.Time{}).In(zone).Zone(); seconds != 0 && ok {
+		shift := seconds / 3600
+		ok = seconds%3600 == 0 // an hour of UTC is tested, not a minute
+		if until-from != 24 {
+			from, until = (from-shift+48)%24, (until-shift+47)%24+1
+		}
+	}
 	return fmt.Sprintf("%02d-%02d", from, until), ok
 }
 
@@ -166,7 +184,7 @@ func parseTime(v string, until bool, now time.Time) (time.Time, bool) {
 		if until {
 			from = end
 		}
-		return from, from.Year() <= 9999
+		return from, from.Year() >= 0 && from.Year() <= 9999
 	}
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04:05Z07:00"} {
 		if at, err := time.Parse(layout, v); err == nil {
@@ -180,17 +198,26 @@ func parseTime(v string, until bool, now time.Time) (time.Time, bool) {
 // calendar returns the first instant of a day, month, quarter or year, and of the
 // next one. They are those of UTC, or of the zone that follows: 2026-10+01:00.
 func calendar(v string, now time.Time) (from, end time.Time, ok bool) {
+	day, utc := strings.CutSuffix(v, "Z")
 	zone := time.UTC
-	if day, utc := strings.CutSuffix(v, "Z"); utc && len(day) == len(time.DateOnly) {
+	if utc && len(day) == len(time.DateOnly) {
 		v = day
-	} else if at := len(v) - len("+01:00"); at > 0 && (v[at] == '+' || v[at] == '-') {
-		if offset, err := time.Parse("-07:00", v[at:]); err == nil {
-			_, seconds := offset.Zone()
-			v, zone = v[:at], time.FixedZone("", seconds)
-		}
+	} else {
+		v, zone = zoned(v)
 	}
 	from, end, ok = period(v, now.In(zone), zone)
 	return from.UTC(), end.UTC(), ok
+}
+
+// zoned splits a value from the zone that follows it; without one it is UTC.
+func zoned(v string) (string, *time.Location) {
+	if at := len(v) - len("+01:00"); at > 0 && (v[at] == '+' || v[at] == '-') {
+		if offset, err := time.Parse("-07:00", v[at:]); err == nil {
+			_, seconds := offset.Zone()
+			return v[:at], time.FixedZone("", seconds)
+		}
+	}
+	return v, time.UTC
 }
 
 // period returns the bounds of a named part of the calendar in a zone.
