@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -334,6 +335,90 @@ func (c *counted) Query(ctx context.Context, in *dynamodb.QueryInput) (*dynamodb
 	c.queries++
 	c.fake.mu.Unlock()
 	return c.fake.Query(ctx, in)
+}
+
+// slow is a database whose reads take a time.
+type slow struct {
+	dynamo.DB
+	each time.Duration
+}
+
+func (s slow) wait(ctx context.Context) error {
+	select {
+	case <-time.After(s.each):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", client.ErrUnavailable, ctx.Err())
+	}
+}
+
+func (s slow) Query(ctx context.Context, in *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
+	if err := s.wait(ctx); err != nil {
+		return nil, err
+	}
+	return s.DB.Query(ctx, in)
+}
+
+func (s slow) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error) {
+	if err := s.wait(ctx); err != nil {
+		return nil, err
+	}
+	return s.DB.BatchGetItem(ctx, in)
+}
+
+// A page ends in time, however long each call takes: at a third of the deadline, or in
+// the middle of one that the deadline ends. All pages together have all events.
+func TestPagesEndInTime(t *testing.T) {
+	const days, deadline = 4, 10 * time.Second
+	for _, each := range []time.Duration{50 * time.Millisecond, time.Second, 2700 * time.Millisecond, 4 * time.Second} {
+		for _, ascending := range []bool{false, true} {
+			for _, listed := range []bool{false, true} {
+				name := fmt.Sprintf("%v ascending %v index %v", each, ascending, listed)
+				t.Run(name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { pagesEndInTime(t, days, deadline, each, ascending, listed) })
+				})
+			}
+		}
+	}
+}
+
+func pagesEndInTime(t *testing.T, days int, deadline, each time.Duration, ascending, listed bool) {
+	db := newFake()
+	clock := at
+	fast := openAt(t, db, func() time.Time { return clock }, 0)
+	want := 0
+	for day := range days {
+		clock = at.Add(time.Duration(day) * 24 * time.Hour)
+		events := releases(byte(40+day), clock, 3, plain)
+		if err := fast.Append(t.Context(), events); err != nil {
+			t.Fatal(err)
+		}
+		want += len(events)
+	}
+	clock = clock.Add(time.Hour)
+	if listed {
+		extend(t, fast)
+	}
+	s := openAt(t, slow{db, each}, func() time.Time { return clock }, 0)
+	log, err := audit.New(audit.Config{Store: s, Now: func() time.Time { return clock }, NewID: audittest.NewID(), Deadline: deadline})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, pages := 0, 0
+	for p := (audit.Page{Limit: 2, Ascending: ascending}); ; pages++ {
+		began := time.Now()
+		found, err := log.Query(t.Context(), event.Filter{Terms: []event.Term{{Field: event.ByWho, Value: "ada"}, {Field: event.ByOutcome, Value: event.Allowed}}}, p)
+		if took := time.Since(began); err != nil || took > deadline || pages > 400 {
+			t.Fatalf("page %d after %v: %v", pages, took, err)
+		}
+		got += len(found.Events)
+		if p.Position = found.Position; p.Position == "" {
+			break
+		}
+	}
+	if got != want {
+		t.Errorf("%d of %d events in %d pages", got, want, pages)
+	}
 }
 
 // The work of one page is bounded: a filter without a match ends short, with a

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -52,7 +53,12 @@ func (s *Store) Query(ctx context.Context, filter event.Filter, page audit.Page)
 		slices.Reverse(parts)
 	}
 	for _, part := range parts {
-		if err := part(); err != nil || q.full {
+		err := part()
+		if err != nil && q.done != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			q.end(q.done) // the calls were too slow for the rest of the page
+			return result, nil
+		}
+		if err != nil || q.full {
 			return result, err
 		}
 	}
@@ -142,7 +148,8 @@ type query struct {
 	result *audit.Result
 
 	items, calls int
-	full         bool // the page ends at result.Position
+	full         bool   // the page ends at result.Position
+	done         string // all events up to this position are read; "": none
 }
 
 // add takes the matching events of the items of one millisecond.
@@ -223,12 +230,12 @@ func (q *query) fromLog(ctx context.Context, w window, hours []time.Time) error 
 		if err != nil || q.full {
 			return err
 		}
-		if q.exhausted() && i+1 < len(hours) {
-			edge := least(hour)
-			if w.ascending {
-				edge = least(hour.Add(time.Hour - time.Millisecond))
-			}
-			q.end(q.passed(edge))
+		edge := least(hour)
+		if w.ascending {
+			edge = least(hour.Add(time.Hour - time.Millisecond))
+		}
+		if q.done = q.passed(edge); q.exhausted() && i+1 < len(hours) {
+			q.end(q.done)
 			return nil
 		}
 	}
@@ -343,8 +350,8 @@ func (q *query) each(ctx context.Context, m *merge, items func([]map[string]type
 		}
 		q.items += len(rows)
 		q.addGroups(found)
-		if !q.full && next != nil && q.exhausted() {
-			q.end(q.passed(last))
+		if q.done = q.passed(last); !q.full && next != nil && q.exhausted() {
+			q.end(q.done)
 		}
 	}
 	return err
