@@ -92,8 +92,7 @@ func (b By) term(key string) string {
 	case PerFile:
 		return exact(ByPath)
 	case PerFolder:
-		deeper := Filter{Terms: []Term{{Field: ByPath, Not: true, Value: key + "*/*"}}}
-		return same(ByPath) + " " + deeper.String()
+		return same(ByPath) + " " + deeper(key)
 	case PerIP:
 		return same(ByIP)
 	case PerSession:
@@ -111,6 +110,11 @@ func (b By) term(key string) string {
 		}
 	}
 	return ""
+}
+
+// deeper returns the term that excludes the folders below a folder.
+func deeper(folder string) string {
+	return Filter{Terms: []Term{{Field: ByPath, Not: true, Value: folder + "*/*"}}}.String()
 }
 
 // GroupTerms returns the terms that select the events of a group, to be appended to

@@ -47,7 +47,7 @@ A QUERY is a list of terms. Terms of one field are alternatives; terms of differ
   path:*TEXT*  touched:PATH  session:ID  ip:ADDRESS|NETWORK  id:EVENT  request:ID  since:TIME
   until:TIME  group:NAME  grant:TEXT  purpose:download|preview|link  agent:PREFIX  agent:=TEXT
   size:>100MB  hours:19-07
-touched:PATH finds the events of a file and the listings and searches that showed its name. A value with spaces is in quotes: 'path:="b/q3 2026.csv"'. A time is a day (2026-11-01, today, yesterday), a month (2026-10), a quarter (2026-Q3), a year, an instant (2026-11-01T10:00) or an age (30m, 24h, 7d). Times are UTC, or of a zone that follows (+01:00). In path, grant and agent * matches any text.
+touched:PATH finds the events of a file and the listings and searches that showed its name. A value with spaces is in quotes: 'path:="b/q3 2026.csv"'. A time is a day (2026-11-01, today, yesterday), a month (2026-10), a quarter (2026-Q3), a year, an instant (2026-11-01T10:00) or an age (30m, 24h, 7d). Times and hours are UTC, or of a zone that follows (+01:00). In path, grant and agent * matches any text.
 
 --file FILE searches an export (usher audit export), which is verified first, or a copy of a log, which is not. It needs no server, and nothing is recorded. With --screen the file opens on the full-screen page of the audit log, which shows the result of its verification.
 

@@ -162,7 +162,7 @@ func (b *auditBy) print(by []event.By, query string, groups []event.Group, sent 
 				By: question.ByText(by), Keys: g.Keys, Name: g.Name, Events: g.Events, Files: g.Files, Releases: g.Releases,
 				ReleasedBytes: g.ReleasedBytes, Unsized: g.Unsized, S3: sent.of(g.Keys), Reported: g.Reported, ReportedBytes: g.ReportedBytes,
 				Denied: g.Denied, First: g.First, Last: g.Last,
-				Filter: strings.TrimSpace(query + " " + event.GroupTerms(by, g.Keys)),
+				Filter: event.Drill(query, by, g.Keys),
 			})
 		}
 		return

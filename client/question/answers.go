@@ -22,12 +22,9 @@ func (a *asking) of(g event.Group, by ...event.By) Row {
 	first, last := g.First, g.Last
 	r := Row{
 		Who: g.Name, Events: g.Events, Files: g.Files, ReleasedBytes: g.ReleasedBytes, ReportedBytes: g.ReportedBytes,
-		Denied: g.Denied, First: &first, Last: &last, Filter: join(a.filter, event.GroupTerms(by, g.Keys)),
+		Denied: g.Denied, First: &first, Last: &last, Filter: event.Drill(a.filter, by, g.Keys),
 	}
 	for i, b := range by {
-		if event.GroupTerms([]event.By{b}, g.Keys[i:i+1]) == "" {
-			r.Filter = "" // no term selects the events without this property
-		}
 		switch b {
 		case event.PerWho:
 			r.Sub = g.Keys[i]

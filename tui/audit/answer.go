@@ -188,27 +188,8 @@ func groupRow(by event.By, g event.Group, filter, sent string) answerRow {
 		safetext.New(name), safetext.New(quantity.Count(g.Events)), safetext.New(quantity.Count(g.Files)), safetext.New(quantity.Size(g.ReleasedBytes)),
 		safetext.New(sent), safetext.New(quantity.Size(g.ReportedBytes)), safetext.New(quantity.Count(g.Denied)), stamp(g.First), stamp(g.Last),
 	}}
-	if terms := event.GroupTerms([]event.By{by}, g.Keys); terms != "" {
-		r.filter = safetext.New(drill(filter, terms))
-	}
+	r.filter = safetext.New(event.Drill(filter, []event.By{by}, g.Keys))
 	return r
-}
-
-// drill returns the filter for the events of a group. Terms of one field are
-// alternatives, so those of the group replace those of the filter.
-func drill(filter, terms string) string {
-	field := func(w string) string { f, _, _ := strings.Cut(w, ":"); return f }
-	replaced := map[string]bool{}
-	for _, w := range words(terms) {
-		replaced[field(w)] = field(w) != string(event.BySince) && field(w) != string(event.ByUntil)
-	}
-	var kept []string
-	for _, w := range words(filter) {
-		if !replaced[field(w)] {
-			kept = append(kept, w)
-		}
-	}
-	return strings.TrimSpace(strings.Join(kept, " ") + " " + terms)
 }
 
 // savedOf returns the saved question of a key.
@@ -301,7 +282,7 @@ func (a *answer) why() safetext.Text {
 	case len(a.rows) == 0:
 		return safetext.New("There is no row here.")
 	case a.rows[a.list.Cursor()].filter.IsZero() && a.rows[a.list.Cursor()].opens == "":
-		return safetext.New("A filter cannot select the events without this property.")
+		return safetext.New("No filter selects exactly the events of this row.")
 	}
 	return safetext.Text{}
 }
