@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"usher/client/download"
 	"usher/tui/tuitest"
 )
 
@@ -110,5 +111,25 @@ func TestOrderWhileAFolderLoads(t *testing.T) {
 		w.Wait(time.Minute)
 		w.Want(t, "Size ↓ ", "9,500 of 9,500")
 		w.Not(t, "so far")
+	})
+}
+
+// The order by the local copy checks all files of the folder, not only the visible ones.
+func TestOrderByTheLocalCopy(t *testing.T) {
+	at80(t, func(w *program) {
+		w.deps.Start = tuitest.At("company-reports/annual/audited/")
+		w.engine.Here = func(r download.Request) download.Presence {
+			if r.Key == "annual/audited/2025-notes-to-accounts.pdf" {
+				return download.HereMaybe
+			}
+			return download.Absent
+		}
+	}, func(t *testing.T, w *program) {
+		w.Press("s", "l")
+		w.Wait(time.Second)
+		w.Press("g", "j", "j", "j")
+		w.Want(t, "Local↑", "▌  2025-notes-to-accounts.pdf")
+		w.Press("s", "l", "G")
+		w.Want(t, "Local↓", "▌  2025-notes-to-accounts.pdf")
 	})
 }

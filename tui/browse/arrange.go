@@ -8,6 +8,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/places"
+	"usher/client/quantity"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -22,7 +23,10 @@ func (p *Pane) arrange() tea.Cmd {
 	p.arrGen++
 	p.busy, p.grew = false, false
 	p.arr.words = words(p.filter)
-	p.arr.sums = nil
+	p.arr.sums, p.arr.local = nil, nil
+	if p.arr.order == byLocal {
+		p.arr.local = p.localRanks()
+	}
 	if p.arr.order == bySize {
 		p.arr.sums = p.sums()
 	}
@@ -61,6 +65,7 @@ func (p *Pane) rowsAdded(from int) tea.Cmd {
 func (p *Pane) setView(view []int32) {
 	l, at, found := p.now(), 0, false
 	p.view = view
+	p.localDue = p.arr.order == byLocal
 	p.findSpan()
 	if p.here.cursor != "" {
 		for i, r := range view {
@@ -158,7 +163,11 @@ func (p *Pane) sortBy(o order) tea.Cmd {
 	p.arr.order = o
 	p.savePosition()
 	p.view = nil
-	return tea.Batch(p.arrange(), p.orderKept(), p.seek())
+	var say tea.Cmd
+	if o == byLocal && p.now().n > mostLocal {
+		say = pane.Send(pane.Say{Text: safetext.New("Only the first " + quantity.Count(mostLocal) + " rows are checked on this machine."), Tone: pane.Warning})
+	}
+	return tea.Batch(p.arrange(), p.orderKept(), p.seek(), say)
 }
 
 // orderKept keeps the order of the rows for the next run.

@@ -138,6 +138,7 @@ type Pane struct {
 	local     map[location]Local
 	looked    map[location]int64 // the last transfer when the disk was asked
 	localGen  uint64
+	localDue  bool // all files are to be checked on this machine
 	sizes     map[location]*count
 	counting  int       // running counts
 	clock     time.Time // when the cursor last settled
@@ -375,7 +376,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	case placesKept:
 		return p.placesKept(m.err)
 	case localDone:
-		p.localDone(m)
+		return p.localDone(m)
 	case statDone:
 		return p.detailed(msg)
 	case pane.Restyled:

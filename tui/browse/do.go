@@ -215,7 +215,7 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		return p.countSizes()
 	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin:
 		return p.copy(a)
-	case keys.ByName, keys.BySize, keys.ByModified, keys.ByKind:
+	case keys.ByName, keys.BySize, keys.ByModified, keys.ByKind, keys.ByLocal:
 		return p.sortBy(orders[a])
 	case keys.Hidden:
 		p.arr.hidden = !p.arr.hidden

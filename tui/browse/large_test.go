@@ -184,7 +184,7 @@ func (l *listing) compare(x, y int32, o order, reverse bool) int {
 	return by
 }
 
-// The search in a page with plain names finds what the general comparison finds.
+// The search in a page with plain names has the result of the general comparison.
 func TestPlainNames(t *testing.T) {
 	names := []string{"Usher-01.tar.gz", "README.md", "a b", "_", "AZaz[`{", "-", ".gz", "gz", "x.GZ"}
 	var all []api.Entry

@@ -2,6 +2,7 @@ package browse
 
 import (
 	"context"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -61,14 +62,35 @@ func (p *Pane) checkLocal(from, to int) tea.Cmd {
 }
 
 // localDone stores the result of a check, unless the download folder has changed.
-func (p *Pane) localDone(m localDone) {
+func (p *Pane) localDone(m localDone) tea.Cmd {
 	if m.gen != p.localGen {
-		return
+		return nil
 	}
 	for i, f := range m.files {
 		p.local[keyOf(f)] = m.state[i]
 	}
 	p.dirty()
+	if p.arr.order == byLocal && len(m.files) > 0 {
+		return p.arrange()
+	}
+	return nil
+}
+
+// mostLocal is the largest number of rows that the order by the local copy checks on
+// this machine. Later rows count as absent.
+const mostLocal = 20_000
+
+// localRanks returns the ranks of the files of the open folder on this machine, by
+// name: the higher one is first.
+func (p *Pane) localRanks() map[string]int64 {
+	ranks := map[download.Presence]int64{download.Here: 4, download.HereMaybe: 3, download.HereOther: 2, download.HerePartial: 1}
+	here, out := p.here.location, make(map[string]int64)
+	for at, l := range p.local {
+		if name, ok := strings.CutPrefix(at.prefix, here.prefix); ok && at.bucket == here.bucket && ranks[l.Presence] > 0 {
+			out[name] = ranks[l.Presence]
+		}
+	}
+	return out
 }
 
 // RecheckLocal drops all results, because the download folder has changed.

@@ -14,6 +14,7 @@ type arrangement struct {
 	words   []word           // all must match the name
 	hidden  bool             // hide names that begin with a dot
 	sums    map[string]int64 // counted bytes of folders, for the order by size
+	local   map[string]int64 // ranks of the files on this machine, for the order by Local
 }
 
 // byPage reports whether the rows have the order of the pages: that of the names, also

@@ -77,7 +77,7 @@ func (p *Pane) Keep() error {
 }
 
 // orderWords are the names of orders in the stored places.
-var orderWords = [...]string{byName: "name", bySize: "size", byModified: "modified", byKind: "kind"}
+var orderWords = [...]string{byName: "name", bySize: "size", byModified: "modified", byKind: "kind", byLocal: "local"}
 
 func locationOf(path string) location {
 	at, _ := api.ParsePath(path) // an invalid path is the list of buckets

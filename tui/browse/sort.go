@@ -16,10 +16,11 @@ const (
 	bySize
 	byModified
 	byKind
+	byLocal
 )
 
 // orders are the orders of the actions of the sort menu.
-var orders = map[keys.Action]order{keys.ByName: byName, keys.BySize: bySize, keys.ByModified: byModified, keys.ByKind: byKind}
+var orders = map[keys.Action]order{keys.ByName: byName, keys.BySize: bySize, keys.ByModified: byModified, keys.ByKind: byKind, keys.ByLocal: byLocal}
 
 // sortKey is a row with its rank in an order. The place is that in the order of names.
 type sortKey struct {
@@ -84,6 +85,8 @@ func (l *listing) ranks(view []int32, a arrangement) func(int32) int64 {
 		}
 	case byModified: // newest first
 		return func(r int32) int64 { return ^l.row(r).mod }
+	case byLocal:
+		return func(r int32) int64 { return -a.local[l.name(r)] }
 	case byKind:
 		var words []string
 		if len(view) > 0 && l.row(view[0]).kind != object {

@@ -50,6 +50,10 @@ func (s source) Len() int { return len(s.p.view) }
 // the local files of the visible rows.
 func (s source) Need(from, to int) tea.Cmd {
 	p := s.p
+	if p.localDue { // the order needs the states of all files
+		p.localDue = false
+		return tea.Batch(p.need(to), p.checkLocal(0, max(to, mostLocal)))
+	}
 	return tea.Batch(p.need(to), p.checkLocal(from, to))
 }
 
@@ -201,5 +205,6 @@ func (p *Pane) header(w int) string {
 	if p.cols.kind > 0 {
 		line += "  " + format.PadRight("Kind"+sign(byKind, g.Up), p.cols.kind)
 	}
-	return t.Pad(t.Muted.Paint(line+"  Local"), w)
+	local := strings.TrimSuffix(strings.TrimPrefix(sign(byLocal, g.Up), " "), g.Ellipsis) // the column has 6 cells
+	return t.Pad(t.Muted.Paint(line+"  Local"+local), w)
 }

@@ -304,7 +304,7 @@ func (p *Pane) Label(a keys.Action) string {
 func (p *Pane) Hints() []keys.Action {
 	switch {
 	case p.sorting:
-		return []keys.Action{keys.ByName, keys.BySize, keys.ByModified, keys.ByKind, keys.Back}
+		return []keys.Action{keys.ByName, keys.BySize, keys.ByModified, keys.ByKind, keys.ByLocal, keys.Back}
 	case p.copying:
 		return copymenu.Actions()
 	case p.span != nil:

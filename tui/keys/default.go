@@ -99,6 +99,7 @@ const (
 	BySize     Action = "sort-size"
 	ByModified Action = "sort-modified"
 	ByKind     Action = "sort-kind"
+	ByLocal    Action = "sort-local"
 
 	Pause      Action = "pause"
 	PauseAll   Action = "pause-all"
@@ -247,7 +248,7 @@ func walking() []Binding {
 func browser() []Binding {
 	const find, mark, files = "Find", "Mark", "Files"
 	return append(walking(), []Binding{
-		{SortMenu, []string{"s"}, "", "sort by…", "Sort by name, size, modified or kind", find},
+		{SortMenu, []string{"s"}, "", "sort by…", "Sort by name, size, modified, kind or local copy", find},
 		{Watch, []string{"f"}, "", "watch", "Watch this folder for new files, or stop", find},
 		{Mark, []string{"space"}, "", "mark", "Mark and go down", mark},
 		{MarkAll, []string{"a"}, "", "mark all shown", "Mark all shown", mark},
@@ -335,6 +336,7 @@ func sorting() []Binding {
 		{BySize, []string{"s"}, "", "size, largest", "Sort by size, largest first", g},
 		{ByModified, []string{"m"}, "", "modified, newest", "Sort by modified, newest first", g},
 		{ByKind, []string{"k"}, "", "kind", "Sort by kind", g},
+		{ByLocal, []string{"l"}, "", "local copy", "Sort by the local copy, files that are here first", g},
 		{Back, []string{"esc"}, "", "cancel", "", g},
 	}
 }
