@@ -102,6 +102,7 @@ usher audit who:ada since:24h
 	root.Flags().BoolVar(&a.fresh, "fresh", false, "open the browser as if for the first time, and keep nothing of it")
 	root.AddCommand(a.completionCommand(), a.lineCommand())
 	a.completeWith(root)
+	a.helpCommand(root)
 	return root
 }
 

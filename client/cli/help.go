@@ -121,6 +121,25 @@ func commandList(c *cobra.Command, group string, width int) string {
 	return b.String()
 }
 
+// helpCommand makes the help of an unknown command an error. That of cobra takes the
+// word for a PATH, and prints the help of usher.
+func (a *app) helpCommand(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "help" {
+			continue
+		}
+		c.Run, c.RunE = nil, a.run(func(_ *cobra.Command, args []string) error {
+			about, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("%s", noCommand(root, strings.Join(args, " ")))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		})
+	}
+}
+
 func (a *app) manCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{

@@ -50,8 +50,8 @@ type PatternError struct{ Pattern, Reason string }
 func (e *PatternError) Error() string { return e.Reason }
 
 // problem returns the reason that a pattern of a rule is refused, or "". gitignore
-// inverts a rule that begins with "!". Here the flags do, and such a rule would choose
-// the opposite of what a person of gitignore expects.
+// inverts a rule that begins with "!". Here the flags choose the direction, and such a
+// rule, read as a name, would choose the opposite of its meaning in gitignore.
 func problem(pattern string) string {
 	switch {
 	case strings.Trim(pattern, "/") == "":
