@@ -196,6 +196,8 @@ func where(p pane.Pane) string {
 		return "the details"
 	case keys.Preview:
 		return "the file"
+	case keys.Compared:
+		return "the comparison"
 	case keys.Versions:
 		return "the versions"
 	case keys.Marked:

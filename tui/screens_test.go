@@ -184,6 +184,7 @@ func scenes() []scene {
 		{"marks", nil, press("space", "j", "j", "space", "j", "j", "V", "j", "j", "V", "M")},
 		{"marks-range", nil, press("j", "j", "j", "V", "j", "j")},
 		{"marks-pattern", nil, func(_ *testing.T, w *program) { w.Press("+"); w.Type("*ledger* size:>1M") }},
+		{"compared", nil, press("j", "j", "j", "=", "j", "j")},
 		{"versions", nil, press("j", "j", "j", "H", "j", "j")},
 		{"sizes", nil, press("S", "j", "S", "j")},
 		{"reader", nil, press("j", "j", "j", "v")},

@@ -23,8 +23,10 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
+	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/tui/browse"
+	"usher/tui/compare"
 	"usher/tui/copymenu"
 	"usher/tui/dialog"
 	"usher/tui/keys"
@@ -203,6 +205,10 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	case browse.ShowVersions:
 		return m, m.showVersions(msg.File)
+	case browse.Compare:
+		return m, m.compare(msg.Folder)
+	case compare.Fetch:
+		return m, m.transfers.Start(msg.Items)
 	case versions.Fetch:
 		return m, m.transfers.Start([]transfers.Item{msg.Item})
 	case browse.ShowMarks:
@@ -315,6 +321,16 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 		return nil
 	}
 	return nil
+}
+
+// compare opens the comparison of a folder with its local copy.
+func (m *Model) compare(folder api.Path) tea.Cmd {
+	page, err := compare.New(compare.Deps{Env: m.env, Backend: m.deps.Backend, Server: m.deps.Server, Folder: folder, Root: m.transfers.Dir, Look: m.transfers.Local()})
+	if err != nil {
+		return pane.Send(pane.Say{Text: pane.Safe(err.Error()), Tone: pane.Bad})
+	}
+	m.stack = append(m.stack, page)
+	return page.Opened()
 }
 
 // showVersions opens the versions of a file.

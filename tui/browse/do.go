@@ -14,6 +14,12 @@ import (
 // Download is a message to the root that starts the download of files or folders.
 type Download struct{ Entries []Entry }
 
+// Compare is a message to the root that compares a folder with its local copy.
+type Compare struct{ Folder api.Path }
+
+// String keeps raw names out of all output.
+func (Compare) String() string { return "compare" }
+
 // ShowVersions is a message to the root that opens the versions of a file.
 type ShowVersions struct{ File Entry }
 
@@ -211,6 +217,12 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		p.sorting = true
 	case keys.CopyMenu:
 		p.copying = true
+	case keys.Compare:
+		of := p.sized()
+		if of.bucket == "" {
+			return pane.Send(pane.Say{Text: safetext.New("Compare: open a bucket first."), Tone: pane.Warning})
+		}
+		return pane.Send(Compare{api.Path{Bucket: of.bucket, Key: of.prefix}})
 	case keys.CountSizes:
 		return p.countSizes()
 	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin:

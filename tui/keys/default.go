@@ -11,6 +11,7 @@ const (
 	Copying    Context = "copying"   // the menu of y
 	Marked     Context = "marked"    // the page of the marks
 	Versions   Context = "versions"  // the versions of a file
+	Compared   Context = "compared"  // a folder and its local copy
 	Transfers  Context = "transfers" // the queue
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event in full
@@ -71,6 +72,7 @@ const (
 
 	CountSizes   Action = "count-sizes"
 	OpenVersions Action = "versions"
+	Compare      Action = "compare"
 
 	Hidden   Action = "hidden"
 	Mark     Action = "mark"
@@ -175,6 +177,7 @@ func Default() []Set {
 		{Context: Copying, Alone: true, Bindings: copying()},
 		{Context: Marked, On: Reader, Bindings: marked()},
 		{Context: Versions, On: Reader, Bindings: versions()},
+		{Context: Compared, On: Reader, Bindings: compared()},
 		{Context: Transfers, On: Reader, Bindings: transfers()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
@@ -239,6 +242,7 @@ func walking() []Binding {
 		{JumpTo, []string{"n"}, "", "jump to a name", "Jump to a name in this folder", find},
 		{SetMark, []string{"m"}, "", "set bookmark", "Bookmark this folder under a letter", find},
 		{ToMark, []string{"'"}, "", "go to bookmark", "Go to a bookmark", find},
+		{Compare, []string{"="}, "", "compare", "Compare a folder with its local copy", files},
 		{CountSizes, []string{"S"}, "", "count a folder", "Count a folder: files, size, newest, largest", files},
 		{Hidden, []string{"."}, "", "hidden names", "Show or hide hidden names", find},
 		{Whole, []string{"D"}, "", "download folder", "Download this folder and its subfolders", files},
@@ -288,6 +292,16 @@ func versions() []Binding {
 	return []Binding{
 		{Download, []string{"d", "enter"}, "", "download", "Download this version", g},
 		{CopyPath, []string{"y"}, "", "copy the id", "Copy the id of this version", g},
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", g},
+	}
+}
+
+// compared returns the bindings of the comparison of a folder.
+func compared() []Binding {
+	const g = "Comparison"
+	return []Binding{
+		{Download, []string{"d"}, "", "download these", "Download the files that are new or changed", g},
+		{Enter, []string{"enter", "l", "right"}, "enter", "go to", "Go to this file", g},
 		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", g},
 	}
 }

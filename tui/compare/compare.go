@@ -1,0 +1,406 @@
+// Package compare is the page that compares a folder with its local copy: the files
+// that are new on the server, that differ, and that are only here. The comparison
+// writes nothing. Each page of its listing is an event in the audit log.
+package compare
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"usher/backend/api"
+	"usher/backend/safetext"
+	"usher/client/download"
+	"usher/client/quantity"
+	"usher/tui/format"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/rows"
+	"usher/tui/theme"
+	"usher/tui/transfers"
+)
+
+// Backend lists folders (*client.Client).
+type Backend interface {
+	List(context.Context, api.ListRequest) (api.ListResponse, error)
+}
+
+// Deps is the input of New. All fields are required.
+type Deps struct {
+	Env     *pane.Env
+	Backend Backend
+	Server  string   // host, for sentences
+	Folder  api.Path // ends in "/", or is a bucket
+	Root    string   // of the downloads
+	// Look checks the disk for the files of requests. Only commands call it.
+	Look func([]download.Request) []download.LocalState
+}
+
+// Fetch is a message to the root that starts the download of files.
+type Fetch struct{ Items []transfers.Item }
+
+const (
+	callLimit = 30 * time.Second
+	mostRows  = 50_000 // files that differ
+)
+
+// state is the result for one file.
+type state int
+
+const (
+	isNew    state = iota
+	isOther        // the local file has another content
+	isUnsure       // a local file is there, whose content usher has not compared
+	onlyHere       // the server has no such file, or the person cannot see it
+)
+
+// words are the states on the screen.
+var words = [...]string{isNew: "new", isOther: "changed", isUnsure: "unchecked", onlyHere: "only here"}
+
+// row is a file that is not known to be the same on both sides.
+type row struct {
+	state state
+	name  safetext.Text // below the folder
+	entry api.Entry     // of the server
+	size  int64
+	at    time.Time
+}
+
+// Page shows the comparison. See New.
+type Page struct {
+	Deps
+	list   *rows.List
+	run    *run
+	rows   []row
+	same   int
+	counts [4]int
+	bytes  int64 // to fetch
+	left   int   // names that are not valid keys
+	more   bool  // than mostRows
+	done   bool
+	err    error
+	nameW  int // cells
+}
+
+// run is one comparison. A result of an earlier one is dropped.
+type run struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	seen   map[string]bool // local files that the server has; only commands use it, one after the other
+}
+
+// found is a page of results.
+type found struct {
+	run    *run
+	rows   *[]row
+	same   int
+	left   int
+	cursor string
+	last   bool
+	err    error
+}
+
+// New returns the page. Opened starts the comparison.
+func New(d Deps) (*Page, error) {
+	switch {
+	case d.Env == nil:
+		return nil, errors.New("compare: no environment")
+	case d.Backend == nil:
+		return nil, errors.New("compare: no backend")
+	case d.Look == nil:
+		return nil, errors.New("compare: no view of the disk")
+	case d.Folder.IsRoot() || d.Root == "":
+		return nil, errors.New("compare: no folder")
+	}
+	p := &Page{Deps: d}
+	p.list = rows.New(source{p}, rows.Config{Jump: d.Env.Jump})
+	p.list.Focus(true)
+	return p, nil
+}
+
+// Opened starts the comparison.
+func (p *Page) Opened() tea.Cmd {
+	p.stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	p.run = &run{ctx: ctx, cancel: cancel, seen: make(map[string]bool)}
+	p.rows, p.same, p.counts, p.bytes, p.left = nil, 0, [4]int{}, 0, 0
+	p.more, p.done, p.err = false, false, nil
+	p.list.Changed()
+	return p.next("")
+}
+
+func (p *Page) stop() {
+	if p.run != nil {
+		p.run.cancel()
+	}
+}
+
+// next compares a page of the listing.
+func (p *Page) next(cursor string) tea.Cmd {
+	r, backend, look, folder, root := p.run, p.Backend, p.Look, p.Folder, p.Root
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(r.ctx, callLimit)
+		defer cancel()
+		page, err := backend.List(ctx, api.ListRequest{Bucket: folder.Bucket, Prefix: folder.Key, Recursive: true, Cursor: cursor, Limit: api.MaxList})
+		out := found{run: r, rows: &[]row{}, left: page.Omitted, cursor: page.Cursor, err: err}
+		if err != nil {
+			return out
+		}
+		*out.rows, out.same = judge(folder, page.Entries, look, r.seen)
+		if out.cursor == "" && len(r.seen) < mostSeen {
+			*out.rows = append(*out.rows, local(r.ctx, root, folder, r.seen)...)
+		}
+		out.last = out.cursor == ""
+		return out
+	}
+}
+
+// judge compares the objects of a page with the local files.
+func judge(folder api.Path, entries []api.Entry, look func([]download.Request) []download.LocalState, seen map[string]bool) (out []row, same int) {
+	var files []api.Entry
+	var reqs []download.Request
+	for _, e := range entries {
+		if e.Kind != api.KindObject || folder.Join(e.Name).IsMarker(e.Size) {
+			continue
+		}
+		r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, ETag: e.ETag, Size: e.Size}
+		if e.Modified != nil {
+			r.Modified = *e.Modified
+		}
+		files, reqs = append(files, e), append(reqs, r)
+	}
+	for i, l := range look(reqs) {
+		r := row{name: safetext.New(files[i].Name), entry: files[i], size: files[i].Size, at: reqs[i].Modified}
+		switch l.Presence {
+		case download.Here:
+			seen[l.Path] = true
+			same++
+			continue
+		case download.HereOther:
+			r.state = isOther
+			seen[l.Path] = true
+		case download.HereMaybe:
+			r.state = isUnsure
+			seen[l.Path] = true
+		default:
+			r.state = isNew
+		}
+		out = append(out, r)
+	}
+	return out, same
+}
+
+// source is the rows.Source of the page.
+type source struct{ p *Page }
+
+func (s source) Len() int { return len(s.p.rows) }
+
+func (s source) Need(int, int) tea.Cmd { return nil }
+
+const (
+	gutter    = 3
+	wordWidth = 9
+	timeWidth = 16
+)
+
+func (s source) Draw(i, w int, st rows.State) string {
+	p, r, t := s.p, s.p.rows[i], s.p.Env.Theme
+	mark := " "
+	if st.Cursor {
+		t = t.On(theme.Cursor(st.Focus))
+		mark = t.Accent.Paint(t.Glyphs.Cursor)
+	}
+	name := t.Text
+	if st.Cursor {
+		name = name.Bold()
+	}
+	word := map[state]theme.Style{isNew: t.OK, isOther: t.Warn, isUnsure: t.Muted, onlyHere: t.Muted}[r.state]
+	size, at := quantity.Size(r.size), ""
+	if r.state != onlyHere && r.entry.Unsized() {
+		size = ""
+	}
+	if !r.at.IsZero() {
+		at = format.DateTime(r.at.In(p.Env.Zone))
+	}
+	cut := format.Row{At: i, N: len(p.rows), Name: func(j int) string { return p.rows[j].name.Distinct() }}.Apart
+	line := mark + t.Fill.Paint("  ") + t.Pad(word.Paint(words[r.state]), wordWidth) + t.Fill.Paint("  ") +
+		t.Pad(pane.Name(t, name, r.name, p.nameW, cut), p.nameW) +
+		t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth)+"  "+format.PadRight(at, timeWidth))
+	return t.Pad(line, w)
+}
+
+// Title returns the path for row 0.
+func (p *Page) Title() []string {
+	return []string{"Compare", safetext.New(p.Folder.String()).Distinct()}
+}
+
+// Context returns the bindings of the page.
+func (p *Page) Context() keys.Context { return keys.Compared }
+
+// View draws the comparison, h lines of w cells.
+func (p *Page) View(w, h int) string {
+	t := p.Env.Theme
+	p.nameW = max(4, w-gutter-wordWidth-2-1-quantity.SizeWidth-2-timeWidth)
+	p.list.Resize(w, h-2)
+	head := t.Head("Compared with the local copy", p.total(), w, true)
+	if len(p.rows) == 0 {
+		say := ""
+		switch {
+		case p.err != nil:
+			say = pane.Sentence(p.err, p.Server).String()
+		case p.done:
+			say = "Both sides are the same: " + quantity.Plural(p.same, "file", "files") + "."
+		}
+		var lines []string
+		for _, l := range format.Wrap(say, min(60, w-4)) {
+			lines = append(lines, t.Text.Bold().Paint(l))
+		}
+		return head + "\n" + strings.Join(pane.Center(lines, w, h-1), "\n")
+	}
+	columns := strings.Repeat(" ", gutter) + format.PadRight("State", wordWidth) + "  " + format.PadRight("Name", p.nameW) +
+		format.PadLeft("Size", 1+quantity.SizeWidth) + "  " + format.PadRight("Modified", timeWidth)
+	return head + "\n" + t.Pad(t.Muted.Paint(columns), w) + "\n" + p.list.View()
+}
+
+// total returns the progress, or the number of bytes to fetch.
+func (p *Page) total() string {
+	switch n := quantity.Count(p.same + len(p.rows)); {
+	case p.err != nil:
+		return "not complete"
+	case !p.done:
+		return "comparing" + p.Env.Theme.Glyphs.Ellipsis + " " + n
+	case p.more:
+		return "the first " + quantity.Count(mostRows)
+	case p.bytes > 0:
+		return quantity.Size(p.bytes) + " to fetch"
+	}
+	return ""
+}
+
+// Status returns the numbers of files by state.
+func (p *Page) Status(int) (left, right string) {
+	t := p.Env.Theme
+	if p.err != nil && len(p.rows) > 0 {
+		return t.Warn.Paint(pane.Sentence(p.err, p.Server).String()), ""
+	}
+	parts := []string{quantity.Count(p.same) + " same"}
+	for s, n := range p.counts {
+		if n > 0 {
+			parts = append(parts, quantity.Count(n)+" "+words[s])
+		}
+	}
+	if p.left > 0 {
+		parts = append(parts, quantity.Plural(p.left, "name", "names")+" left out")
+	}
+	return t.Text.Paint(strings.Join(parts, ", ")), ""
+}
+
+// Hints returns the keys for the key line.
+func (p *Page) Hints() []keys.Action {
+	return []keys.Action{keys.Download, keys.Enter, keys.Reload, keys.Back, keys.Help}
+}
+
+// Do runs an action.
+func (p *Page) Do(a keys.Action) tea.Cmd {
+	if p.list.Move(a) {
+		return nil
+	}
+	switch a {
+	case keys.Back, keys.Parent:
+		p.stop()
+		return pane.Send(pane.Close{})
+	case keys.Reload:
+		return p.Opened()
+	case keys.Download:
+		if why := p.Why(a); !why.IsZero() {
+			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+		}
+		return pane.Send(Fetch{p.items()})
+	case keys.Enter:
+		if i := p.list.Cursor(); i >= 0 && p.rows[i].state != onlyHere {
+			return pane.Send(pane.GoTo{Target: pane.At(p.Folder.Join(p.rows[i].entry.Name))})
+		}
+	}
+	return nil
+}
+
+// items returns the files that the local copy does not have.
+func (p *Page) items() []transfers.Item {
+	var out []transfers.Item
+	for _, r := range p.rows {
+		if r.state == onlyHere {
+			continue
+		}
+		at := pane.At(p.Folder.Join(r.entry.Name))
+		out = append(out, transfers.Item{Bucket: at.Bucket, Key: at.Key, Name: r.name, Size: r.size, ETag: safetext.New(r.entry.ETag), Modified: r.at})
+	}
+	return out
+}
+
+// Why returns the reason that an action is not possible now.
+func (p *Page) Why(a keys.Action) safetext.Text {
+	switch fetch := p.counts[isNew] + p.counts[isOther] + p.counts[isUnsure]; {
+	case a != keys.Download:
+	case !p.done:
+		return safetext.New("Download: wait for the end of the comparison.")
+	case fetch == 0:
+		return safetext.New("Download: the local copy has all files of the folder.")
+	}
+	return safetext.Text{}
+}
+
+// Typing is false: the page has no text field.
+func (p *Page) Typing() bool { return false }
+
+// Key does nothing: the page has no text field.
+func (p *Page) Key(tea.KeyPressMsg) tea.Cmd { return nil }
+
+// Cursor returns nil: the page has no text field.
+func (p *Page) Cursor() *tea.Cursor { return nil }
+
+// Handle adds a page of results.
+func (p *Page) Handle(msg tea.Msg) tea.Cmd {
+	switch m := msg.(type) {
+	case found:
+		if m.run != p.run {
+			return nil
+		}
+		return p.found(m)
+	case pane.Restyled:
+		p.list.Changed()
+	case pane.Retry:
+		if p.err != nil {
+			return p.Opened()
+		}
+	}
+	return nil
+}
+
+func (p *Page) found(m found) tea.Cmd {
+	if p.err = m.err; m.err != nil {
+		return pane.Send(pane.Failed{Err: m.err, On: safetext.New(p.Folder.String())})
+	}
+	p.same += m.same
+	p.left += m.left
+	for _, r := range *m.rows {
+		if len(p.rows) == mostRows {
+			p.more = true
+			break
+		}
+		p.counts[r.state]++
+		if r.state == isNew || r.state == isOther {
+			p.bytes += r.size
+		}
+		p.rows = append(p.rows, r)
+	}
+	p.list.Changed()
+	if p.done = m.last || p.more; p.done {
+		return pane.Send(pane.Answered{})
+	}
+	return p.next(m.cursor)
+}
+
+var _ pane.Pane = (*Page)(nil)
