@@ -52,8 +52,8 @@ func TestMarkdown(t *testing.T) {
 // Long lines, deep quotations and lists stay within the bounds of a line.
 func TestMarkdownIsBounded(t *testing.T) {
 	for name, text := range map[string]string{
-		"paragraph": strings.Repeat("word ", 20_000), "word": strings.Repeat("x", 80_000), "quotation": strings.Repeat("> ", 5_000) + "end",
-		"list": strings.Repeat("- ", 5_000) + "end", "emphasis": strings.Repeat("*a **b ", 5_000), "code": "```\n" + strings.Repeat("x", 50_000),
+		"paragraph": strings.Repeat("word ", 20_000), "word": strings.Repeat("x", 80_000), "quotation": strings.Repeat("> ", 1_000) + "end",
+		"list": strings.Repeat("- ", 1_000) + "end", "emphasis": strings.Repeat("*a **b ", 1_000), "code": "```\n" + strings.Repeat("x", 50_000),
 	} {
 		page := pageOf(t, text)
 		for _, l := range page.Lines {
