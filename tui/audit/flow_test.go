@@ -152,7 +152,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 		w.book.do(func() { w.book.delay = time.Second })
 		w.filter("who:alan")
 		w.Wait(time.Second)
-		w.Want(t, "site-surveys")
+		w.Want(t, "drone-raw")
 		w.Wait(10 * time.Second)
 		w.Not(t, "company-reports/annual")
 		w.Want(t, "8 of 1,284,112 events")

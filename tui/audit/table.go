@@ -70,12 +70,12 @@ const (
 )
 
 func layout(w int) columns {
-	c := columns{gap: 1, who: 10, action: 10}
+	c := columns{gap: 1, who: 10, action: 13}
 	switch {
 	case w >= 170:
-		c = columns{gap: 2, who: 20, action: 18, then: 26, from: 30}
+		c = columns{gap: 2, who: 20, action: 19, then: 26, from: 30}
 	case w >= 110:
-		c = columns{gap: 2, who: 13, action: 14, from: 15}
+		c = columns{gap: 2, who: 13, action: 16, from: 15}
 	}
 	c.path = w - gutterW - timeW - c.gap - c.who - c.gap - c.action - c.gap - outcomeW - c.gap
 	for _, more := range []int{c.then, c.from} {
