@@ -372,6 +372,8 @@ func TestFaults(t *testing.T) {
 			if r.FaultCount == 0 || !slices.Contains(got, test.want[0]) {
 				t.Errorf("%v, want %v", r.Faults, test.want)
 			}
+			notices := map[bool]string{true: "noticed", false: "-"}[r.FaultCount > 0]
+			t.Logf("TAMPER %-46s verify %-7s %v", "export: "+name, notices, r.Faults)
 		})
 	}
 }

@@ -68,6 +68,8 @@ func TestRows(t *testing.T) {
 		"killed by a panic":     {"guard a\n- return age >= 18\n+ return false\ntest TestLoop\n", "killed   room: a, by TestLoop", false},
 		"two edits":             {"guard a\n- return age >= 18\n+ return true\n- name == \"\"\n+ false && name == \"\"\ntest TestName\n", "killed   room: a, by TestName", false},
 		"several lines":         {"guard a\n- if name == \"\" {\n- return false\n- }\n+\ntest TestName\n", "killed   room: a, by TestName", false},
+		"each of two tests":     {"guard a\n- return age >= 18\n+ return name == \"\"\n- if name == \"\" {\n+ if false {\ntest TestName|TestLoop\neach TestName\neach TestLoop\n", "killed   room: a, by TestName", false},
+		"one of two tests":      {nameless[:len(nameless)-1] + "|TestLoop\neach TestName\neach TestLoop\n", "BROKEN   room: a name: TestLoop does not fail", true},
 		"no test fails":         {"guard a\n- age >= 18\n+ age >= 0\ntest TestName|TestLoop\n", "SURVIVED room: a", true},
 		"does not build":        {"guard a\n- age >= 18\n+ true\n- age int\n+ age\ntest TestName\n", "BROKEN   room: a: it does not build", true},
 		"no test of that name":  {"guard a\n- age >= 18\n+ true\ntest TestAge\n", "", true},

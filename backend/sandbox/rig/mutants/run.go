@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -169,20 +170,31 @@ func (t tester) without(g guard, m mutant) (by string, err error) {
 	}
 	for _, at := range g.tests {
 		r, err := t.test(at, "-overlay", overlay, "-count=1")
-		if err != nil || r.failed != "" {
-			return r.failed, err
+		if err != nil {
+			return "", err
+		}
+		for _, name := range at.each {
+			if !r.all[name] {
+				return "", fmt.Errorf("%s does not fail", name)
+			}
+		}
+		if r.failed != "" {
+			return r.failed, nil
 		}
 	}
 	return "", nil
 }
 
-// result is the end of a test run: the first test that failed, if any.
-type result struct{ failed, tail string }
+// result is the end of a test run: the first test that failed, if any, and all of them.
+type result struct {
+	failed, tail string
+	all          map[string]bool
+}
 
 // test runs tests of a package. It returns an error if the package does not build
 // or no test matches: neither proves anything about a guard.
 func (t tester) test(at test, more ...string) (result, error) {
-	args := append([]string{"test", "-json", "-short=" + strconv.FormatBool(!at.long), "-failfast", "-vet=off", "-timeout=180s", "-run", at.run}, more...)
+	args := append([]string{"test", "-json", "-short=" + strconv.FormatBool(!at.long), "-failfast=" + strconv.FormatBool(len(at.each) == 0), "-vet=off", "-timeout=180s", "-run", at.run}, more...)
 	cmd := exec.CommandContext(t.ctx, "go", append(args, "./"+at.pkg)...)
 	cmd.Dir = t.root
 	if at.env != "" {
@@ -216,7 +228,7 @@ func (t tester) test(at test, more ...string) (result, error) {
 // read reads the output of go test -json (go doc test2json). A test that ended by
 // a panic or the timeout has no verdict: it was started and not finished.
 func read(run io.Reader) (r result, ran int, built bool) {
-	built = true
+	built, r.all = true, map[string]bool{}
 	open := []string{}
 	last := []string{}
 	verdict := ""
@@ -241,8 +253,9 @@ func read(run io.Reader) (r result, ran int, built bool) {
 			open = append(open, e.Test)
 		case e.Action == "pass" || e.Action == "fail" || e.Action == "skip":
 			open = slices.DeleteFunc(open, func(name string) bool { return name == e.Test })
-			if e.Action == "fail" && r.failed == "" {
-				r.failed = e.Test
+			if e.Action == "fail" {
+				r.all[e.Test] = true
+				r.failed = cmp.Or(r.failed, e.Test)
 			}
 		}
 	}

@@ -28,7 +28,8 @@ type edit struct{ old, new []string }
 // test is a package and a regular expression over its tests, as for go test -run.
 type test struct {
 	pkg, run, env string
-	long          bool // without -short
+	long          bool     // without -short
+	each          []string // tests and subtests that must all fail; none: one must
 }
 
 const tableName = "mutants.txt"
@@ -68,7 +69,8 @@ func tables(root string) ([]guard, error) {
 //
 // "test PACKAGE REGEXP" names tests of another package, and "in FOLDER" code of
 // another folder, both relative to the module's root. "env NAME=VALUE" sets a
-// variable for the preceding test, and "long" runs that test without -short.
+// variable for the preceding test, "long" runs that test without -short, and each line
+// "each TEST" names a test or subtest of it that must fail.
 // Lines that begin with # are comments.
 func parse(room, text string) ([]guard, error) {
 	var rows []guard
@@ -112,13 +114,19 @@ func parse(room, text string) ([]guard, error) {
 				return nil, fmt.Errorf("%s:%d: \"long\" must follow a test", table, i+1)
 			}
 			g.tests[len(g.tests)-1].long = true
+		case "each":
+			if len(g.tests) == 0 {
+				return nil, fmt.Errorf("%s:%d: \"each\" must follow a test", table, i+1)
+			}
+			t := &g.tests[len(g.tests)-1]
+			t.each = append(t.each, strings.ReplaceAll(rest, " ", "_"))
 		case "env":
 			if len(g.tests) == 0 {
 				return nil, fmt.Errorf("%s:%d: \"env\" must follow a test", table, i+1)
 			}
 			g.tests[len(g.tests)-1].env = rest
 		default:
-			return nil, fmt.Errorf("%s:%d: %q is not guard, -, +, in, test, env or long", table, i+1, word)
+			return nil, fmt.Errorf("%s:%d: %q is not guard, -, +, in, test, each, env or long", table, i+1, word)
 		}
 	}
 	var errs []error
