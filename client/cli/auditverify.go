@@ -143,7 +143,7 @@ func (a *app) verify(ctx context.Context, o VerifyOptions, query string, record 
 		o.Event = check.take
 	}
 	// Most memory is short-lived: a small heap costs little time here.
-	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	bar := a.verifyBar()
 	o.Progress = bar.show
 	v, err := a.Verify(ctx, o)

@@ -69,9 +69,10 @@ func firstDictionary() []byte {
 type texts struct {
 	mu   sync.Mutex
 	open map[int64]*compact.Dictionary
+	most int // dictionaries in memory
 }
 
-func newTexts() *texts { return &texts{open: map[int64]*compact.Dictionary{}} }
+func newTexts() *texts { return &texts{open: map[int64]*compact.Dictionary{}, most: maxDictionaries} }
 
 // expand appends the canonical bytes of a stored record to to. It returns ErrDamaged
 // for a record that has none. A database of one connection must have no open rows.
@@ -112,7 +113,7 @@ func (t *texts) dictionary(ctx context.Context, q queryer, n int64) (*compact.Di
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.open) >= maxDictionaries {
+	if len(t.open) >= t.most {
 		clear(t.open)
 	}
 	t.open[n] = d

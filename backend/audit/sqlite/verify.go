@@ -224,6 +224,7 @@ type verification struct {
 
 func (v verification) run(ctx context.Context) (Report, error) {
 	v.texts = newTexts() // the dictionaries as they are in the file now
+	v.texts.most = 4     // records are read in order
 	w, err := v.start(ctx)
 	if err != nil {
 		return Report{}, err
