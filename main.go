@@ -27,6 +27,7 @@ import (
 	"usher/backend/serve"
 	"usher/client/cli"
 	"usher/client/download"
+	"usher/client/history"
 	"usher/session"
 	"usher/session/browser"
 	"usher/session/keyring"
@@ -227,6 +228,7 @@ func browseLog(ctx context.Context, l cli.LogScreen) error {
 func browse(ctx context.Context, b cli.Browser) error {
 	person, _, _ := b.Session.Person()
 	gate := b.Watch.Gate(b.Client)
+	ended := &past{b: b}
 	engine, err := download.NewPerUser(person.Sub, func(owner string) (*download.Engine, error) {
 		c := download.Config{
 			Releaser: gate, Lister: gate, S3Hosts: b.Profile.Config.S3Hosts, Report: true, Limit: b.Limit,
@@ -234,6 +236,9 @@ func browse(ctx context.Context, b cli.Browser) error {
 		}
 		if owner != "" {
 			c.QueueFile = b.Folders.QueueFile(b.Profile, owner)
+			if !b.Fresh {
+				c.Finished = ended.record(owner)
+			}
 		}
 		return download.New(c)
 	})
@@ -247,7 +252,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
 		Profile: b.Profile, Folders: b.Folders, Keyring: keyring.New(os.Getenv), Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
-		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Notice: notice, Theme: b.Theme, Fresh: b.Fresh,
+		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Notice: notice, Theme: b.Theme, History: func(person string) history.State { return ended.of(person).Load() }, Fresh: b.Fresh,
 	})
 	for _, p := range b.Accounts {
 		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), p.SSOOnly, func() string { return b.CodeNow(p.Username) }))
@@ -260,6 +265,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	if cerr := engine.Close(); err == nil {
 		err = cerr
 	}
+	ended.flush()
 	if model != nil {
 		_ = model.Close() // the browser has named the reason, if places cannot be stored
 	}

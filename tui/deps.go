@@ -10,6 +10,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/history"
 	"usher/client/link"
 	"usher/client/places"
 	"usher/session"
@@ -62,6 +63,7 @@ type Deps struct {
 	Demo       []signin.Account             // optional; listed on the sign-in
 	Start      pane.Target                  // the first folder
 	Person     func() string                // optional; the identity of the signed-in person, without I/O
+	History    func() history.State         // optional; the ended downloads of the person
 	Places     func(identity string) Places // optional; without it, nothing is kept between runs
 	Resume     bool                         // start in the last folder of an earlier run, instead of Start
 	SaveTheme  func(name string) error      // optional; keeps the theme that the person chose

@@ -204,6 +204,8 @@ func where(p pane.Pane) string {
 		return "the marks"
 	case keys.Transfers:
 		return "transfers"
+	case keys.History:
+		return "the history"
 	case keys.Audit, keys.Event, keys.Answer, keys.Export:
 		return "the audit log"
 	case keys.Access, keys.Places, keys.Because:

@@ -53,6 +53,11 @@ func queueScenes() []scene {
 			w.Press("t")
 			w.Wait(time.Second)
 		}},
+		{"history", nil, func(t *testing.T, w *program) {
+			w.Press("t", "H")
+			w.Wait(time.Second)
+			w.Want(t, "verified sha256")
+		}},
 		{"watch", builds(3), func(t *testing.T, w *program) {
 			w.Press("f")
 			w.Type("*.sig")

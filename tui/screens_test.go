@@ -52,6 +52,7 @@ func newProgram(change func(*program)) *program {
 		FreeSpace:  func(string) (int64, error) { return 41_600_000_000, nil },
 		Pages:      []tui.Page{tui.ReadPage("files.example.com", func(on pane.Target) reader.File { return w.file(on) })},
 		Links:      w.server.Links,
+		History:    past,
 		HasSession: true, Theme: "dark", Start: tuitest.At("company-reports/annual/audited/"),
 	}
 	if change != nil {

@@ -16,6 +16,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 	"usher/tui/compare"
 	"usher/tui/copymenu"
 	"usher/tui/dialog"
+	"usher/tui/history"
 	"usher/tui/keys"
 	"usher/tui/marks"
 	"usher/tui/pane"
@@ -110,6 +112,11 @@ func (m *Model) build() (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if past := d.History; past != nil {
+		m.deps.Pages = append(slices.Clone(d.Pages), Page{Open: keys.OldOnes, Name: "history", New: func(env *pane.Env, _ pane.Target) (pane.Pane, error) {
+			return history.New(env, past)
+		}})
 	}
 	m.browse, err = m.newBrowser()
 	return err
@@ -320,7 +327,7 @@ func (m *Model) open(msg pane.Open) tea.Cmd {
 		}
 		return nil
 	}
-	return nil
+	return pane.Send(pane.Say{Text: m.whyClosed(msg.Page), Tone: pane.Warning})
 }
 
 // compare opens the comparison of a folder with its local copy.
@@ -356,6 +363,9 @@ func (m *Model) whyClosed(a keys.Action) safetext.Text {
 			}
 			return safetext.New("The " + p.Name + " needs group " + group + ". Ask your administrator.")
 		}
+	}
+	if a == keys.OldOnes {
+		return safetext.New("No history is kept in this run.")
 	}
 	return safetext.New("There is no such page here.")
 }

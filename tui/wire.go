@@ -13,6 +13,7 @@ import (
 	"usher/client/download"
 	"usher/client/download/ticket"
 	"usher/client/evidence"
+	"usher/client/history"
 	"usher/client/link"
 	"usher/client/places"
 	"usher/client/proof"
@@ -47,12 +48,13 @@ type Environment struct {
 	Random    io.Reader
 	Now       func() time.Time
 	Getenv    func(string) string
-	Taskbar   bool                       // the terminal shows progress by OSC 9;4
-	Notice    Notice                     // at an arrival, and at the end of a long batch
-	OpenURL   func(address string) error // opens a browser
-	Watch     *proof.Watch               // optional; of the server's audit log
-	Theme     string                     // dark, light, or "" for the kept one, else that of the terminal
-	Fresh     bool                       // nothing is read from earlier runs or kept for later ones
+	Taskbar   bool                                // the terminal shows progress by OSC 9;4
+	Notice    Notice                              // at an arrival, and at the end of a long batch
+	OpenURL   func(address string) error          // opens a browser
+	Watch     *proof.Watch                        // optional; of the server's audit log
+	Theme     string                              // dark, light, or "" for the kept one, else that of the terminal
+	History   func(identity string) history.State // of a person's ended downloads
+	Fresh     bool                                // nothing is read from earlier runs or kept for later ones
 }
 
 // Wire returns Deps with the production parts. Only Wire connects the browser to
@@ -106,6 +108,9 @@ func remembering(w Environment, s *session.Session, d Deps) Deps {
 	d.Person = func() string {
 		person, _, _ := s.Person()
 		return person.Sub
+	}
+	if w.History != nil {
+		d.History = func() history.State { return w.History(d.Person()) }
 	}
 	d.Places = func(identity string) Places { return places.New(w.Folders, w.Profile.Place(), identity) }
 	d.Resume = w.Path == ""

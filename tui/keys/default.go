@@ -13,6 +13,7 @@ const (
 	Versions   Context = "versions"  // the versions of a file
 	Compared   Context = "compared"  // a folder and its local copy
 	Transfers  Context = "transfers" // the queue
+	History    Context = "history"   // ended downloads
 	Audit      Context = "audit"     // the log
 	Event      Context = "event"     // one event in full
 	Answer     Context = "answer"    // a table about the events of the log
@@ -109,6 +110,7 @@ const (
 	AgainAll   Action = "try-all-again"
 	ClearEnded Action = "clear-finished"
 	ThisFirst  Action = "this-first"
+	OldOnes    Action = "history"
 	RateUp     Action = "rate-up"
 	RateDown   Action = "rate-down"
 
@@ -179,6 +181,7 @@ func Default() []Set {
 		{Context: Versions, On: Reader, Bindings: versions()},
 		{Context: Compared, On: Reader, Bindings: compared()},
 		{Context: Transfers, On: Reader, Bindings: transfers()},
+		{Context: History, On: Reader, Bindings: past()},
 		{Context: Audit, On: List, Bindings: audit()},
 		{Context: Event, On: Reader, Bindings: event()},
 		{Context: Answer, On: Reader, Bindings: answer()},
@@ -384,6 +387,7 @@ func transfers() []Binding {
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", one},
 		{PauseAll, []string{"P"}, "", "pause all", "Transfers: pause all, or resume", all},
 		{AgainAll, []string{"R"}, "", "try all again", "Transfers: try failed ones again", all},
+		{OldOnes, []string{"H"}, "", "history", "Transfers: history of ended downloads", all},
 		{ClearEnded, []string{"c"}, "", "clear finished", "Transfers: clear finished ones", all},
 		{RateUp, []string{"+"}, "+ -", "rate limit", "Transfers: higher rate limit", all},
 		{RateDown, []string{"-"}, "", "lower rate limit", "Transfers: lower rate limit", all},
@@ -501,5 +505,14 @@ func asking() []Binding {
 		{Filter, []string{"/"}, "", "find person, path", "Find a person or a path", g},
 		{Grants, []string{"a"}, "", "all grants", "All grants", g},
 		{CopyPath, []string{"y"}, "", "copy", "Copy the path or the grant", g},
+	}
+}
+
+// past returns the bindings of the history of downloads.
+func past() []Binding {
+	const g = "History"
+	return []Binding{
+		{Enter, []string{"enter"}, "", "go to the file", "Go to the file in its folder", g},
+		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
 	}
 }

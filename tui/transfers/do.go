@@ -32,6 +32,8 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return cmd
 	}
 	switch a {
+	case keys.OldOnes:
+		return pane.Send(pane.Open{Page: keys.OldOnes})
 	case keys.PauseAll:
 		if p.tally.active {
 			return p.call(Engine.PauseAll)
