@@ -36,7 +36,7 @@ func TestHistory(t *testing.T) {
 			w.Press("G")
 			w.Want(t, "audit event 01M8E3S2")
 			w.Press("y")
-			w.Want(t, "Sent to the clipboard: company-reports/annual/audited/2025-auditor-opinion-signed.pdf")
+			w.Want(t, "Sent to the clipboard: company-reports/annual/audited/2025-auditor-opinion")
 			w.Press("enter")
 			w.Wait(time.Second)
 			w.Want(t, "▌  2025-auditor-opinion-signed.pdf")

@@ -309,6 +309,6 @@ func (p *Pane) Hints() []keys.Action {
 	if p.w >= wide {
 		h = append(h, keys.Later, keys.Folder)
 	}
-	h = append(h, keys.CopyPath, keys.Back, keys.Help)
+	h = append(h, keys.CopyPath, keys.OldOnes, keys.Back, keys.Help)
 	return slices.DeleteFunc(h, func(a keys.Action) bool { return p.whyNot(a) != "" })
 }
