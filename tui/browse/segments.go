@@ -77,6 +77,9 @@ func (l *listing) add(pages []*page, at where, next string) bool {
 // begin adds a segment that begins behind a name.
 func (l *listing) begin(pages []*page, at where, next string) {
 	start := at.start
+	if len(pages) > 0 && pages[0].name(0) <= start { // a folder with keys behind the start
+		pages = behind(pages, start)
+	}
 	if len(pages) == 0 {
 		if l.bound == "" || start < l.bound {
 			l.bound = start

@@ -231,3 +231,28 @@ func facts(ctx context.Context, b Bed) error {
 	}
 	return nil
 }
+
+// starts lists a level from behind a name, in pages.
+func starts(ctx context.Context, b Bed) error {
+	if err := b.fill(); err != nil {
+		return err
+	}
+	level := []string{"B", "a b", "a/", "b", "b/", "é", "財務"}
+	for _, start := range []string{"A\U0010ffff", "B", "a", "a b", "a.\U0010ffff", "a0", "b/\U0010ffff", "z", "é"} {
+		i, _ := slices.BinarySearch(level, start+"\x01")
+		for _, limit := range []int{1, 2, api.MaxList} {
+			got, err := b.whole(ctx, api.ListRequest{Start: start}, limit)
+			if err != nil {
+				return fmt.Errorf("behind %q, %d at a time: %w", start, limit, err)
+			}
+			if !slices.Equal(entryNames(got), level[i:]) {
+				return fmt.Errorf("behind %q, %d at a time: listed %q, want %q", start, limit, entryNames(got), level[i:])
+			}
+		}
+	}
+	_, err := b.whole(ctx, api.ListRequest{Start: "財務\U0010ffff"}, 2)
+	if !errors.Is(err, &api.Error{Code: api.NotFound}) {
+		return fmt.Errorf("behind the last name: %v", err)
+	}
+	return nil
+}

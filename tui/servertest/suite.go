@@ -48,6 +48,7 @@ func Listing() []Promise[Bed] {
 		{"a recursive listing names every object and no folder", recursive},
 		{"pages join to the whole listing", pages(api.ListRequest{})},
 		{"pages join to the whole recursive listing", pages(api.ListRequest{Recursive: true})},
+		{"a listing starts behind a name", starts},
 		{"a cursor belongs to its question", cursors},
 		{"an absent path is not found", absent},
 		{"a removed object is not listed", removed},
