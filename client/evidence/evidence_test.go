@@ -200,16 +200,24 @@ print(len(rows) - 1)`)
 		if err != nil || strings.TrimSpace(out) != itoa(done.Matches) {
 			t.Errorf("csv: %v %s, want %d rows", err, out, done.Matches)
 		}
-		// Control: the script finds a changed event.
-		raw, err := os.ReadFile(filepath.Join(dir, "events.jsonl"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "events.jsonl"), bytes.Replace(raw, []byte(`"allowed"`), []byte(`"alloved"`), 1), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := run("python3", "check.py", "log.pub"); err == nil {
-			t.Errorf("the script accepts a changed event: %s", out)
+		// Control: the script finds a changed event, and a changed name of a group.
+		for name, change := range map[string][2]string{"events.jsonl": {`"allowed"`, `"alloved"`}, "groups.txt": {`finance-team`, `finance-tean`}} {
+			raw, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := bytes.Replace(raw, []byte(change[0]), []byte(change[1]), 1)
+			if bytes.Equal(changed, raw) {
+				t.Fatalf("%s has no %s:\n%s", name, change[0], raw)
+			}
+			for _, text := range [][]byte{changed, raw} {
+				if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if out, err := run("python3", "check.py", "log.pub"); (err == nil) != bytes.Equal(text, raw) {
+					t.Errorf("%s, changed %v: %v\n%s", name, !bytes.Equal(text, raw), err, out)
+				}
+			}
 		}
 	}
 }

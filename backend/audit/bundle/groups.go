@@ -16,7 +16,7 @@ import (
 // the log has no event with them any more. A person without groups has an empty list.
 type Groups map[string][]string
 
-// unknown stands for the names of nil.
+// unknown is the text of names that are nil.
 const unknown = "-"
 
 // text returns groups.txt: hashes in their order, each with its names in JSON.
