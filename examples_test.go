@@ -48,8 +48,12 @@ func examples(t *testing.T) (all []example) {
 				all = append(all, example{name, line})
 			}
 		}
-		for _, cell := range regexp.MustCompile("(?m)^\\| .* \\| `(usher .*)` \\|$").FindAllStringSubmatch(string(text), -1) {
-			all = append(all, example{name, strings.ReplaceAll(cell[1], `\|`, "|")})
+		for _, cell := range regexp.MustCompile("(?m)^\\| .* \\| (`usher .*) \\|$").FindAllStringSubmatch(string(text), -1) {
+			for _, code := range regexp.MustCompile("`(usher [^`]+)`").FindAllStringSubmatch(cell[1], -1) {
+				if len(code[0]) == len(cell[1]) || strings.ContainsAny(code[1], ":/'-") { // in a sentence, a command without arguments is a name
+					all = append(all, example{name, strings.ReplaceAll(code[1], `\|`, "|")})
+				}
+			}
 		}
 	}
 	return all
