@@ -92,7 +92,7 @@ func TestMarksOfARange(t *testing.T) {
 		w.Not(t, " marked")
 		w.Press("V", "j", "esc")
 		w.Not(t, "Range of", " marked")
-		w.Press("V", "j", "d") // the range is what d downloads
+		w.Press("V", "j", "d") // d downloads the range
 		w.Wait(time.Second)
 		w.Want(t, "Download 2 files")
 		w.Press("esc")
