@@ -11,7 +11,7 @@ import (
 	"usher/client/history"
 )
 
-// past is the histories of the people who sign in, one for each.
+// past is the histories of downloads, one for each person that signs in.
 type past struct {
 	b cli.Browser
 
