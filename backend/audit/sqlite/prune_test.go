@@ -214,7 +214,7 @@ func TestAnEventInAPrunedHour(t *testing.T) {
 	wholeBut(t, s, block)
 }
 
-// A held event that somebody deletes like an expired one is missing, and so are hashes
+// A held event that is deleted like an expired one is missing, and so are hashes
 // of blocks that no event names.
 func TestADeletedHeldEvent(t *testing.T) {
 	path, signer, all := filled(t, 1200)
