@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -311,15 +310,11 @@ const maxGrantsFile = 32 << 20
 
 // readGrants reads a grants file of at most most bytes.
 func (a *app) readGrants(name string, most int) (string, error) {
-	in := a.In
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return "", &failedError{text: fmt.Sprintf("Can't read %s. Check its name and its permissions.", safe(name)), exit: api.ExitDisk, cause: err}
-		}
-		defer func() { _ = f.Close() }()
-		in = f
+	in, err := openInput(name, a.In)
+	if err != nil {
+		return "", err
 	}
+	defer func() { _ = in.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
 	if err != nil {
 		return "", &failedError{text: fmt.Sprintf("Can't read %s.", safe(name)), exit: api.ExitDisk, cause: err}

@@ -60,15 +60,11 @@ func (a *app) readLog(name string, compare *reconcile.Comparison, unread *unread
 
 // readLogFile adds the lines of one file.
 func (a *app) readLogFile(name string, compare *reconcile.Comparison, unread *unreadLines) error {
-	in := a.In
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return &failedError{text: fmt.Sprintf("Can't read %s. Check its name and its permissions.", safe(name)), exit: api.ExitDisk, cause: err}
-		}
-		defer func() { _ = f.Close() }()
-		in = f
+	in, err := openInput(name, a.In)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = in.Close() }()
 	for line, err := range reconcile.Read(name, in) {
 		var bad *reconcile.Unread
 		switch {

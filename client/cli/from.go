@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,15 +34,11 @@ const maxList = 1 << 30
 // read returns the paths of the list. They are literal. With a folder, the lines
 // are names below it.
 func (f *fromFlags) read(ctx context.Context, stdin io.Reader, folder *api.Path) ([]target, error) {
-	var in io.Reader = stdin
-	if f.file != "-" {
-		file, err := os.Open(f.file)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = file.Close() }()
-		in = file
+	in, err := openInput(f.file, stdin)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { _ = in.Close() }()
 	return await(ctx, func() ([]target, error) { return f.parse(io.LimitReader(in, maxList+1), folder) })
 }
 

@@ -200,15 +200,11 @@ type compared struct {
 
 // compare implements --check.
 func (s *sum) compare(ctx context.Context) error {
-	in := s.In
-	if s.check != "-" {
-		f, err := os.Open(s.check)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		in = f
+	in, err := openInput(s.check, s.In)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = in.Close() }()
 	checked, wrong := 0, 0
 	scan := bufio.NewScanner(in)
 	scan.Buffer(nil, 64<<10)
