@@ -3,6 +3,7 @@ package serve_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -14,14 +15,28 @@ import (
 	"usher/backend/serve"
 )
 
-// recorded returns the actions in a log file, in order.
+// recorded returns the events in a log file, in order.
 func recorded(t *testing.T, path string) (all []event.Event) {
 	t.Helper()
-	_, err := sqlite.VerifyFile(t.Context(), path, sqlite.Check{Event: func(_ int64, e *event.Event) { all = append(all, *e) }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	verified(t, path, func() sqlite.Check {
+		all = nil
+		return sqlite.Check{Event: func(_ int64, e *event.Event) { all = append(all, *e) }}
+	})
 	return all
+}
+
+// verified returns the report about a log file. It begins again after a deletion of
+// expired events.
+func verified(t *testing.T, path string, check func() sqlite.Check) (r sqlite.Report) {
+	t.Helper()
+	eventually(t, "a verification without a deletion", func() bool {
+		var err error
+		if r, err = sqlite.VerifyFile(t.Context(), path, check()); err != nil && !errors.Is(err, sqlite.ErrDeleted) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	return r
 }
 
 func actions(all []event.Event) (names []string) {

@@ -326,7 +326,11 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 	case noTerminal && where.Key == "" && !where.IsRoot() && !strings.Contains(args[0], "/"):
 		return usagef("%s To list a bucket of that name: usher ls %s", noCommand(cmd, args[0]), shellQuote(path))
 	case noTerminal:
-		return usagef("The browser needs a terminal. To list a folder without one, run usher ls %s", shellQuote(path))
+		list := "usher ls"
+		if path != "" {
+			list += " " + shellQuote(path)
+		}
+		return usagef("The browser needs a terminal. To list a folder without one, run %s", list)
 	}
 	conn, err := a.connect(cmd.Context())
 	if err != nil {

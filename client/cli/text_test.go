@@ -45,7 +45,7 @@ func TestOlderThan(t *testing.T) {
 
 func TestShellQuote(t *testing.T) {
 	for in, want := range map[string]string{
-		"a/b-1.txt": "a/b-1.txt", "": "", "a b": "'a b'", "$(touch x)": "'$(touch x)'", "it's": `'it'\''s'`, "a;b": "'a;b'", "\x1b[2J": `'\u{1b}[2J'`,
+		"a/b-1.txt": "a/b-1.txt", "": "''", "a b": "'a b'", "$(touch x)": "'$(touch x)'", "it's": `'it'\''s'`, "a;b": "'a;b'", "\x1b[2J": `'\u{1b}[2J'`,
 	} {
 		if got := shellQuote(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
