@@ -69,7 +69,7 @@ func TestTreeOfATypedPath(t *testing.T) {
 	parents := []string{"company-reports/annual/audited/working-papers/", "/", "company-reports/", "company-reports/annual/", "company-reports/annual/audited/"}
 	play(t, deep, func(t *testing.T, w *program) {
 		w.Wait(5 * time.Second)
-		w.Want(t, "▸ engineering-builds", "▸ quarterly", "▸ drafts", "▸ restated", "row 1 of 2, 50%")
+		w.Want(t, "▸ engineering-builds", "▸ quarterly", "▸ drafts", "▸ restated", "row 1, 50%, 2 of 2")
 		w.Press("j", "k", "tab", "tab", "tab", "h")
 		w.Wait(5 * time.Second)
 		w.Want(t, "▌  working-papers/") // from the store

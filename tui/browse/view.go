@@ -139,7 +139,7 @@ func (p *Pane) tableView(w, h int) string {
 		title = filtering.prompt() + p.filter
 	}
 	note := p.note()
-	head := t.HeadOf(safetext.Line(title), w, p.focus == inTable, p.position(note), note)
+	head := t.HeadOf(safetext.Line(title), w, p.focus == inTable, p.position()+note, note)
 	if p.typing == leaping {
 		return t.Head("Bookmarks", "", w, true) + "\n" + strings.Join(p.bookmarksView(w, h-1), "\n")
 	}
@@ -152,26 +152,18 @@ func (p *Pane) tableView(w, h int) string {
 	return head + "\n" + p.header(w) + "\n" + p.table.View()
 }
 
-// position returns a note with the place of the cursor among the visible rows. The
-// percentage is absent while further rows are not loaded: their number is unknown.
-func (p *Pane) position(note string) string {
-	at, n, all := p.table.Cursor()+1, len(p.view), p.now().n
-	row := "row " + quantity.Count(at)
+// position returns the place of the cursor among the visible rows. The percentage is
+// absent while further rows are not loaded: their number is unknown.
+func (p *Pane) position() string {
+	at, n := p.table.Cursor()+1, len(p.view)
 	switch {
 	case n == 0 || p.stale || p.typing == going || p.afterGap(at) || p.pause != "" || p.slow && p.loading:
-		return note
+		return ""
 	case !p.now().complete():
-		return row + ", " + note
+		return "row " + quantity.Count(at) + ", "
 	}
-	percent := ", " + strconv.Itoa(at*100/n) + "%"
-	if n == all && note == shown(n, all) {
-		return row + " of " + quantity.Count(n) + percent
-	}
-	return row + percent + ", " + note
+	return "row " + quantity.Count(at) + ", " + strconv.Itoa(at*100/n) + "%, "
 }
-
-// shown returns the note of a table with all rows loaded.
-func shown(n, all int) string { return quantity.Count(n) + " of " + quantity.Count(all) }
 
 // note returns the right end of the table's head.
 func (p *Pane) note() string {
@@ -195,7 +187,7 @@ func (p *Pane) note() string {
 	case !l.complete():
 		return quantity.Count(len(p.view)-p.gaps()) + " and more"
 	}
-	return shown(len(p.view), l.n)
+	return quantity.Count(len(p.view)) + " of " + all
 }
 
 // blank draws the reason of an empty table, in the middle of the pane.
