@@ -147,6 +147,11 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 		return tea.Suspend
 	case keys.Redraw:
 		return tea.ClearScreen
+	case keys.Reload:
+		if !m.env.Me.Online {
+			return tea.Batch(m.call(callTime), page.Do(a))
+		}
+		return page.Do(a)
 	case keys.Quit:
 		if len(m.stack) > 0 {
 			return page.Do(keys.Back)

@@ -8,6 +8,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client/download"
+	"usher/tui/tuitest"
 )
 
 func TestReplaceAsksFirst(t *testing.T) {
@@ -285,5 +286,56 @@ func TestRemovingDownloadedBytesAsks(t *testing.T) {
 		w.Press("x") // done: only the row is removed
 		w.Wait(time.Second)
 		w.Want(t, "No transfers.")
+	})
+}
+
+// The loss of the network shows within seconds, with the time of the next call and a
+// key that calls at once, on each page.
+func TestLossOfTheNetworkShowsAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		page string
+		wide int
+	}{{"", 80}, {"", 120}, {"t", 80}, {"t", 120}} {
+		playAt(t, c.wide, 24, func(w *program) { w.engine.Speed = 1_000_000 }, func(t *testing.T, w *program) {
+			w.Press("a", "d")
+			w.Wait(time.Second)
+			w.Press("enter")
+			w.Wait(2 * time.Second)
+			if c.page != "" {
+				w.Press(c.page)
+			}
+			w.Wait(time.Second)
+			w.Want(t, "● alice.moreau")
+			w.engine.Silence()
+			w.server.Fail(tuitest.ErrNetwork)
+			w.Wait(5 * time.Second)
+			w.Want(t, "○ alice.moreau", "next try in ", "ctrl+r now")
+			if c.page != "" {
+				w.Want(t, "stalled")
+			}
+			before := w.server.Calls()
+			w.Press("ctrl+r")
+			if w.server.Calls() == before {
+				t.Error("ctrl+r made no call")
+			}
+			w.server.Fail(nil)
+			w.Press("ctrl+r")
+			w.Want(t, "● alice.moreau")
+			w.Not(t, "next try", "ctrl+r now")
+		})
+	}
+}
+
+// A call without an answer does not keep the loss of the network from showing.
+func TestSilentNetworkShowsAtOnce(t *testing.T) {
+	play(t, func(w *program) { w.engine.Speed = 1_000_000 }, func(t *testing.T, w *program) {
+		w.Press("a", "d")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.Wait(2 * time.Second)
+		w.engine.Silence()
+		w.server.Slow(time.Hour)
+		w.Wait(9 * time.Second)
+		w.Want(t, "○ alice.moreau", "No answer from files.example.com.", "next try in ")
 	})
 }

@@ -25,12 +25,15 @@ const (
 	beatTime  = 25 * time.Second
 	retryTime = 8 * time.Second
 	callTime  = 10 * time.Second
+	doubtTime = 4 * time.Second // limit of the call after all transfers fell silent
 )
 
 // state is the session in the root model.
 type state struct {
 	phase      phase
 	contact    contact
+	lost       safetext.Text // the last failure to reach the server
+	wait       time.Duration // until the next call, while the server is out of reach
 	activity   activity
 	seq        uint64           // of the pending whoami or retry; results of earlier ones are dropped
 	sub        string           // of the person whose browser state is kept
@@ -73,11 +76,16 @@ func (m *Model) whoami() tea.Cmd {
 	if m.session.contact == calling {
 		return nil
 	}
+	return m.call(callTime)
+}
+
+// call calls whoami within a limit, in place of a pending or scheduled call.
+func (m *Model) call(limit time.Duration) tea.Cmd {
 	m.session.contact = calling
 	m.session.seq++
 	backend, seq := m.deps.Backend, m.session.seq
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), callTime)
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		w, err := backend.Whoami(ctx)
 		if err != nil {
@@ -189,16 +197,34 @@ func (m *Model) whoamiDone(msg whoamiDone) tea.Cmd {
 	return nil
 }
 
-// retry repeats a whoami call that had no response.
+// retry counts the seconds before the next whoami call, then makes it.
 func (m *Model) retry(msg retry) tea.Cmd {
 	if msg.seq != m.session.seq {
 		return nil
 	}
+	away := m.session.phase.browsing() && !m.env.Me.Online
+	if m.session.wait -= time.Second; away && m.session.wait > 0 {
+		return m.countDown()
+	}
 	m.session.contact = noCall
-	if m.session.phase.browsing() && !m.env.Me.Online {
+	if away {
 		return m.whoami()
 	}
 	return nil
+}
+
+func (m *Model) countDown() tea.Cmd {
+	seq := m.session.seq
+	return tea.Tick(time.Second, func(time.Time) tea.Msg { return retry{seq} })
+}
+
+// doubt calls whoami when all transfers have just lost their connections: the loss of
+// the network shows before the next beat.
+func (m *Model) doubt(before bool) tea.Cmd {
+	if before || !m.transfers.Silent() || !m.session.phase.browsing() || !m.env.Me.Online {
+		return nil
+	}
+	return m.call(doubtTime)
 }
 
 func sameGroups(a, b []safetext.Text) bool {
@@ -244,14 +270,17 @@ func (m *Model) failed(err error) tea.Cmd {
 	case api.SignedOut(err):
 		return m.ended(err)
 	case api.Offline(err):
+		if m.env.Me.Online {
+			m.say = pane.Say{} // an earlier sentence does not hide the failure
+		}
 		m.env.Me.Online = false
+		m.session.lost = pane.Sentence(err, m.deps.Server)
 		if m.session.contact != noCall {
 			return nil // the pending or scheduled call decides
 		}
-		m.session.contact = retryDue
+		m.session.contact, m.session.wait = retryDue, retryTime
 		m.session.seq++
-		seq := m.session.seq
-		return tea.Tick(retryTime, func(time.Time) tea.Msg { return retry{seq} })
+		return m.countDown()
 	}
 	return nil
 }

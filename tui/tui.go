@@ -233,8 +233,9 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case transfers.FolderChanged:
 		return m, m.browse.RecheckLocal()
 	case transfers.Refreshed:
+		silent := m.transfers.Silent()
 		cmd := m.transfers.Handle(msg)
-		return m, tea.Batch(cmd, m.browse.Progress())
+		return m, tea.Batch(cmd, m.browse.Progress(), m.doubt(silent))
 	case run:
 		return m, m.act(msg.action)
 	case logChecked:

@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
+	"usher/client/quantity"
 	"usher/tui/dialog"
 	"usher/tui/format"
 	"usher/tui/keys"
@@ -152,17 +153,48 @@ func place(t *theme.Theme, parts []string, w int) string {
 func (m *Model) status() string {
 	t, w := m.env.Theme, m.w-2
 	left, right := m.front().Status(m.w)
+	strip := m.transfers.Strip()
+	if m.front() == pane.Pane(m.transfers) {
+		strip = nil
+	}
+	if !m.env.Me.Online {
+		room := w
+		if len(strip) > 0 {
+			room -= 2 + format.Width(strip[len(strip)-1])
+		}
+		left, right = format.Fit(room, m.away()...), ""
+	}
 	if !m.say.Text.IsZero() {
 		left = pane.Name(t, m.say.Tone.Style(t), m.say.Text, w, format.End)
 	}
 	if !m.log.finding.IsZero() {
 		left = pane.Name(t, pane.Bad.Style(t), m.log.finding, w, format.End)
 	}
-	if strip := m.transfers.Strip(); strip != nil && m.front() != pane.Pane(m.transfers) {
+	if strip != nil {
 		right = format.Fit(w-2-format.Width(left), strip...)
 		left = ansi.Truncate(left, w-2-format.Width(right), t.Glyphs.Ellipsis)
 	}
 	return " " + format.Ends(left, right, w, t.Glyphs.Ellipsis) + " "
+}
+
+// away returns the failure to reach the server and the time of the next call, longest
+// form first.
+func (m *Model) away() []string {
+	t := m.env.Theme
+	next := "trying now"
+	if m.session.contact == retryDue {
+		next = "next try in " + quantity.Remaining(m.session.wait)
+	}
+	sign, now := t.Warn.Paint(t.Glyphs.Offline+" "), ""
+	if h := m.env.Keys.Hints(m.front().Context(), keys.Reload); len(h) > 0 {
+		now = t.Muted.Paint("  ") + t.Keys(m.w, [2]string{h[0][0], "now"})
+	}
+	short := sign + t.Warn.Paint(next)
+	return []string{
+		sign + t.Warn.Paint(m.session.lost.String()) + t.Muted.Paint("  "+next) + now,
+		sign + t.Warn.Paint("No connection") + t.Muted.Paint("  "+next) + now,
+		short + now, short,
+	}
 }
 
 // keyLine draws the keys of the page in front, from the same table as the bindings.

@@ -48,6 +48,9 @@ func word(t *theme.Theme, x *download.Transfer) (sign, text string, style theme.
 	g := t.Glyphs
 	switch x.State {
 	case download.Running:
+		if x.Quiet >= quiet {
+			return g.Paused, "stalled", t.Warn
+		}
 		return g.Down, "running", t.Accent
 	case download.Verifying:
 		return g.Checking, "verifying", t.Accent

@@ -16,6 +16,7 @@ type tally struct {
 	failed bool // there is a transfer to try again
 	ended  int  // files that failed or were denied
 	files  [groups]int
+	silent bool   // no connection to the storage moves
 	held   string // the reason that all active transfers wait, or ""
 }
 
@@ -66,9 +67,9 @@ func tallied(s *download.Snapshot) (y tally) {
 	case signIn:
 		y.held = "waiting for your sign-in"
 	case network:
-		y.held = "waiting for the network"
+		y.held, y.silent = "waiting for the network", true
 	case silent > 0:
-		y.held = "no data for " + quantity.Remaining(silent)
+		y.held, y.silent = "no data for "+quantity.Remaining(silent), true
 	}
 	return y
 }

@@ -216,6 +216,8 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return m.ask.nextPause(m.pauses)
 	case checked:
 		return m.ask.settle(m)
+	case pane.Retry:
+		return p.wake()
 	case pane.Restyled:
 		p.list.Changed()
 	}
@@ -223,6 +225,24 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 }
 
 type tickDue struct{}
+
+// wake ends the pauses of transfers that wait for the network.
+func (p *Pane) wake() tea.Cmd {
+	var ids []download.ID
+	for i := range p.snap.Transfers {
+		if t := &p.snap.Transfers[i]; t.State == download.WaitingNetwork {
+			ids = append(ids, t.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return p.call(func(e Engine) {
+		for _, id := range ids {
+			e.Retry(id)
+		}
+	})
+}
 
 // refreshed handles a copy of the queue.
 func (p *Pane) refreshed(m Refreshed) tea.Cmd {
@@ -281,6 +301,9 @@ func (p *Pane) Local() func([]download.Request) []download.LocalState {
 
 // Active returns the number of running files, and whether any transfer is active.
 func (p *Pane) Active() (int, bool) { return p.snap.Running, p.tally.active }
+
+// Silent reports whether no active transfer receives data.
+func (p *Pane) Silent() bool { return p.tally.silent }
 
 // Open reports whether there are unfinished transfers, paused ones included.
 func (p *Pane) Open() bool { return p.tally.open() }

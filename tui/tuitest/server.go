@@ -71,6 +71,9 @@ func (s *Server) PutBare(path string) { s.locked(func() { s.objects[path] = Obje
 // Fail makes every call fail with err; nil ends that.
 func (s *Server) Fail(err error) { s.locked(func() { s.fail = err }) }
 
+// Slow sets the Delay of a running server.
+func (s *Server) Slow(delay time.Duration) { s.locked(func() { s.Delay = delay }) }
+
 // Hide removes all objects that begin with "bucket/prefix".
 func (s *Server) Hide(prefix string) { s.locked(func() { s.hidden = append(s.hidden, prefix) }) }
 
@@ -99,9 +102,11 @@ func (s *Server) Lists() []string {
 }
 
 func (s *Server) begin(ctx context.Context) error {
-	if s.Delay > 0 {
+	var delay time.Duration
+	s.locked(func() { delay = s.Delay })
+	if delay > 0 {
 		select {
-		case <-time.After(s.Delay):
+		case <-time.After(delay):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
