@@ -125,7 +125,7 @@ func (m *Model) build() (err error) {
 func (m *Model) newBrowser() (*browse.Pane, error) {
 	d := m.deps
 	return browse.New(browse.Deps{
-		Env: m.env, Backend: d.Backend, Server: d.Server, Now: d.Now, Local: m.localCheck, Transfer: m.transfer,
+		Env: m.env, Backend: d.Backend, Server: d.Server, Home: d.Home, Now: d.Now, Local: m.localCheck, Transfer: m.transfer,
 		Reads:   func() bool { return m.hasPage(keys.Read) },
 		Touched: func() safetext.Text { return m.whyClosed(keys.OpenAudit) },
 		Explain: func() bool { return m.whyClosed(keys.Why).IsZero() },

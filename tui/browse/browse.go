@@ -41,6 +41,7 @@ type Deps struct {
 	Env     *pane.Env
 	Backend Backend
 	Server  string // host, for sentences
+	Home    string // shown as ~; "" shows full paths
 	Now     func() time.Time
 	// Local returns a check of the present download folder. It may be nil.
 	Local func() LocalCheck

@@ -219,3 +219,13 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// The details show the ETag and the type as a whole, and break a long name before its
+// extension.
+func TestDetailsCutNothing(t *testing.T) {
+	in(t, func(t *testing.T) {
+		b := newBrowser(t, "company-reports/annual/audited/")
+		b.do(keys.First, keys.Down, keys.Down, keys.Down, keys.Down, keys.Down, keys.Enter)
+		b.wants(t, "│ 2018-consolidated-ledger ", "│ .parquet ", "│ ETag      d5cef92f19644c71e4102", "│           cb4132541af ", "│ Type      application/pdf ")
+	})
+}

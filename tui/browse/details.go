@@ -134,6 +134,12 @@ func (d *details) lines(p *Pane, w int) []string {
 		lines = append(lines, t.Muted.Paint(format.PadRight(label, 10))+value)
 	}
 	text := func(s string) string { return t.Text.Paint(format.End(s, max(1, w-10), t.Glyphs.Ellipsis)) }
+	whole := func(label, value string) {
+		for _, l := range format.Wrap(value, max(1, w-10)) {
+			pair(label, t.Text.Paint(l))
+			label = ""
+		}
+	}
 	f, have := d.facts[keyOf(e)]
 	size := e.Size
 	if e.Unsized() && have {
@@ -153,7 +159,7 @@ func (d *details) lines(p *Pane, w int) []string {
 		pair("", t.Muted.Paint(format.Zone(at)+", "+format.Ago(e.Modified, d.seen)))
 	}
 	if have {
-		d.factLines(p, f, pair, text)
+		d.factLines(p, f, pair, whole)
 	}
 	if e.Archived {
 		lines = append(lines, "", t.Warn.Paint("Archived: restore it before"), t.Warn.Paint("you download it."))
@@ -184,26 +190,27 @@ func (d *details) lines(p *Pane, w int) []string {
 	return lines
 }
 
-func (d *details) factLines(p *Pane, f api.StatResponse, pair func(label, value string), text func(string) string) {
+// factLines adds the requested properties, each as a whole: whole wraps a value.
+func (d *details) factLines(p *Pane, f api.StatResponse, pair, whole func(label, value string)) {
 	t := p.Env.Theme
 	if f.Checksum != nil {
 		label := strings.ToLower(safetext.Line(f.Checksum.Algorithm))
-		pair(format.End(label, 9, t.Glyphs.Ellipsis), text(safetext.Line(f.Checksum.Value)))
+		whole(format.End(label, 9, t.Glyphs.Ellipsis), safetext.Line(f.Checksum.Value))
 		if f.Checksum.Type == "COMPOSITE" {
 			pair("", t.Muted.Paint("composite, by parts"))
 		}
 	} else {
 		pair("Checksum", t.Muted.Paint("none stored"))
 	}
-	pair("ETag", text(strings.Trim(safetext.Line(f.ETag), `"`)))
+	whole("ETag", strings.Trim(safetext.Line(f.ETag), `"`))
 	if f.Version != "" {
-		pair("Version", text(safetext.Line(f.Version)))
+		whole("Version", safetext.Line(f.Version))
 	}
 	if f.ContentType != "" {
-		pair("Type", text(safetext.Line(f.ContentType)))
+		whole("Type", safetext.Line(f.ContentType))
 	}
 	if f.Parts != nil {
-		pair("Parts", text(quantity.Plural(f.Parts.Count, "part", "parts")))
+		whole("Parts", quantity.Plural(f.Parts.Count, "part", "parts"))
 	}
 }
 
@@ -216,10 +223,23 @@ func nameLines(t *theme.Theme, name safetext.Text, w, most int) []string {
 		if head == "" {
 			break
 		}
+		if n := breakAt(head, s); n > len(head)/2 {
+			head = head[:n]
+		}
 		lines = append(lines, t.Text.Bold().Paint(head))
 		s = s[len(head):]
 	}
 	return append(lines, t.Text.Bold().Paint(format.Middle(s, w, t.Glyphs.Ellipsis)))
+}
+
+// breakAt returns the length of the start of a name, at most that of head, after which
+// a new line splits neither a word nor the extension; 0 if there is none.
+func breakAt(head, name string) int {
+	n := strings.LastIndexAny(head, " -_/") + 1
+	if dot := strings.LastIndexByte(name, '.'); dot <= len(head) {
+		n = max(n, dot)
+	}
+	return n
 }
 
 // long returns the kind of a file in words.

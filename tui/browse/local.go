@@ -167,5 +167,5 @@ func (p *Pane) localLines(e Entry, w int) []string {
 	default:
 		return nil
 	}
-	return []string{"", t.Muted.Paint("Local copy"), state, pane.Name(t, t.Text, l.Path, w, format.Start)}
+	return []string{"", t.Muted.Paint("Local copy"), state, pane.Name(t, t.Text, safetext.New(pane.Short(l.Path.Raw(), p.Home)), w, format.Start)}
 }

@@ -9,6 +9,7 @@ package pane
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -206,6 +207,15 @@ func Sentence(err error, host string) safetext.Text {
 		return Safe(e.Error())
 	}
 	return safetext.New("No answer from " + host + ".")
+}
+
+// Short returns a local path with ~ for the home folder, raw. Without a home it is the
+// whole path.
+func Short(path, home string) string {
+	if rest, ok := strings.CutPrefix(path, home); ok && home != "" && (rest == "" || rest[0] == '/') {
+		return "~" + rest
+	}
+	return path
 }
 
 // Safe makes a Text of a string that is safe to print already, such as the

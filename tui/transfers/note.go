@@ -74,6 +74,11 @@ func (p *Pane) notes(x *download.Transfer) []string {
 // runs returns rate and time left, or the reason that there are none.
 func (p *Pane) runs(x *download.Transfer) []string {
 	rate, long, short := "", quantity.Remaining(x.Left), quantity.Short(x.Left)
+	if p.w < wide {
+		long = short // one form of times on a page
+	} else {
+		short = long
+	}
 	if x.Rate >= 1 {
 		rate = quantity.Rate(x.Rate)
 	}

@@ -275,3 +275,20 @@ func TestOmittedNamesAreShown(t *testing.T) {
 		t.Errorf("the page is\n%s", text)
 	}
 }
+
+// All times of a page have one form: long in a wide window, short in a narrow one.
+func TestTimesOfAPageHaveOneForm(t *testing.T) {
+	p := page(t)
+	left := 154 * time.Second
+	s := download.Snapshot{Files: 4, Bytes: 4000, Running: 1, Rate: 2e6, Left: left, Transfers: []download.Transfer{
+		{ID: 1, Bucket: "b", Key: "file", Size: 1000, State: download.Running, Rate: 1e6, Left: left},
+		{ID: 2, Bucket: "b", Key: "folder/", Size: 3000, State: download.Running, Folder: true, Files: 3, Rate: 1e6, Left: left},
+	}}
+	p.Handle(transfers.Refreshed{Snapshot: s})
+	for w, form := range map[int][2]string{80: {"2m 34s", "2 min 34 s"}, 120: {"2 min 34 s", "2m 34s"}, 200: {"2 min 34 s", "2m 34s"}} {
+		text := ansi.Strip(p.View(w, 24))
+		if n := strings.Count(text, form[0]); n < 2 || strings.Contains(text, form[1]) {
+			t.Errorf("%d cells: %d times as %q, want 2 or more and no %q:\n%s", w, n, form[0], form[1], text)
+		}
+	}
+}

@@ -87,6 +87,7 @@ func (p *Pane) Dock(w, h int) string {
 			parts = append(parts, quantity.Count(n)+" "+name)
 		}
 	}
+	p.w = w
 	c := layout(w, p.nameW)
 	lines := []string{t.Head("Transfers", strings.Join(parts, ", "), w, false)}
 	for i, r := range p.shown {

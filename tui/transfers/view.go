@@ -7,6 +7,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/pane"
 )
 
 // View draws the page.
@@ -132,14 +133,4 @@ func (p *Pane) Status(w int) (left, right string) {
 }
 
 // short formats a local path, with ~ for the home folder.
-func (p *Pane) short(dir string) string {
-	if p.Home != "" {
-		if dir == p.Home {
-			return "~"
-		}
-		if rest, ok := strings.CutPrefix(dir, p.Home+"/"); ok {
-			dir = "~/" + rest
-		}
-	}
-	return safetext.Line(dir)
-}
+func (p *Pane) short(dir string) string { return safetext.Line(pane.Short(dir, p.Home)) }
