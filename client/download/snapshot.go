@@ -55,6 +55,18 @@ func leftAt(rate float64, rest int64) time.Duration {
 	return time.Duration(min(float64(rest)/rate, 1e9)) * time.Second
 }
 
+// leftOfAll returns the time left of a queue, at least that of each file: the mean rate
+// still has the bytes of a file that was just paused. 0 stays 0.
+func leftOfAll(left time.Duration, transfers []Transfer) time.Duration {
+	if left == 0 {
+		return 0
+	}
+	for i := range transfers {
+		left = max(left, transfers[i].Left)
+	}
+	return left
+}
+
 const leastRate = 1024 // bytes a second
 
 // startTicking measures rates while something is active, under mu.
@@ -148,7 +160,7 @@ func (e *Engine) Snapshot() Snapshot {
 	for t := range e.list.walks {
 		s.Counting += max(t.folder.files.files, 1)
 	}
-	s.Left = leftAt(e.sums.meter.rate, rest)
+	s.Left = leftOfAll(leftAt(e.sums.meter.rate, rest), s.Transfers)
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"usher/backend/api"
 )
@@ -45,5 +46,15 @@ func TestValues(t *testing.T) {
 	wait(t, e)
 	if got := find(t, e, id); got.State != Done || v.releases.Load() == 0 || v.lists.Load() != 1 {
 		t.Errorf("%v, %v: %d releases and %d listings with the values", got.State, got.Err, v.releases.Load(), v.lists.Load())
+	}
+}
+
+// The whole queue is not complete before one of its files.
+func TestLeftOfAll(t *testing.T) {
+	files := []Transfer{{Left: 10 * time.Second}, {Left: 3 * time.Second}}
+	for left, want := range map[time.Duration]time.Duration{5 * time.Second: 10 * time.Second, time.Minute: time.Minute, 0: 0} {
+		if got := leftOfAll(left, files); got != want {
+			t.Errorf("%v left of the bytes: %v, want %v", left, got, want)
+		}
 	}
 }
