@@ -234,6 +234,7 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.browse.RecheckLocal()
 	case transfers.Refreshed:
 		silent := m.transfers.Silent()
+		m.transfers.Front(m.front() == pane.Pane(m.transfers))
 		cmd := m.transfers.Handle(msg)
 		return m, tea.Batch(cmd, m.browse.Progress(), m.doubt(silent))
 	case run:

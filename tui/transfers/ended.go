@@ -27,8 +27,8 @@ func (p *Pane) ended() tea.Cmd {
 	if s.FilesDiffer > 0 || s.FilesFailed > 0 {
 		say.Tone = pane.Warning
 	}
-	long := p.ticks*tick >= longBatch
-	p.ticks = 0
+	long := p.ticks >= longBatch
+	p.ticks, p.measured = 0, 0
 	switch {
 	case say.Text.IsZero():
 		return nil

@@ -292,3 +292,35 @@ func TestTimesOfAPageHaveOneForm(t *testing.T) {
 		}
 	}
 }
+
+// Over SSH a rate and a time left stay for some seconds. The last seconds, a stall and
+// the bytes are never held back.
+func TestRatesAreSteadyOverSSH(t *testing.T) {
+	at := func(rate float64, left, quiet time.Duration, done int64) transfers.Refreshed {
+		return transfers.Refreshed{Snapshot: download.Snapshot{Files: 1, Bytes: 9e8, BytesDone: done, Running: 1, Rate: rate, Left: left, Transfers: []download.Transfer{
+			{ID: 1, Bucket: "b", Key: "file", Size: 9e8, Done: done, State: download.Running, Rate: rate, Left: left, Quiet: quiet}}}}
+	}
+	for _, ssh := range []bool{true, false} {
+		p := page(t)
+		p.Env.Jump = ssh
+		shows := func(m transfers.Refreshed, want ...string) {
+			t.Helper()
+			p.Handle(m)
+			text := ansi.Strip(p.View(120, 24))
+			for _, x := range want {
+				if !strings.Contains(text, x) {
+					t.Errorf("SSH %t: no %q in\n%s", ssh, x, text)
+				}
+			}
+		}
+		shows(at(3e6, 5*time.Minute, 0, 1e8), "3.00 MB/s  5 min", "11%")
+		second := "3.10 MB/s  4 min 50 s left"
+		if ssh {
+			second = "3.00 MB/s  5 min 0 s left"
+		}
+		shows(at(3.1e6, 290*time.Second, 0, 2e8), second, "22%", "200 of 900 MB")
+		shows(at(3.2e6, 9*time.Second, 0, 8e8), "3.20 MB/s  9 s left")
+		shows(at(3e6, 5*time.Minute, 0, 1e8), "3.00 MB/s  5 min")
+		shows(at(1e6, 280*time.Second, 7*time.Second, 2e8), "stalled", "no data for 7 s")
+	}
+}

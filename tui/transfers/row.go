@@ -27,14 +27,17 @@ const (
 )
 
 // layout returns the columns of a page w cells wide. A name of need cells takes
-// cells of the bar first, then of the note.
-func layout(w, need int) columns {
+// cells of the bar first, then of the note. Over SSH the bar is short: see steady.go.
+func (p *Pane) layout(w, need int) columns {
 	c := columns{bar: leastBarW, rest: leastNoteW}
 	switch {
 	case w >= 170:
 		c = columns{bar: 38, rest: 40}
 	case w >= wide:
 		c = columns{bar: 20, rest: 30}
+	}
+	if p.Env.Jump {
+		c.bar = leastBarW
 	}
 	room := w - stateW - 1 - quantity.SizeWidth - 2 - 1 - pctW - 2
 	c.bar = max(leastBarW, min(c.bar, room-c.rest-need))

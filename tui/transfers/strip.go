@@ -88,7 +88,7 @@ func (p *Pane) Dock(w, h int) string {
 		}
 	}
 	p.w = w
-	c := layout(w, p.nameW)
+	c := p.layout(w, p.nameW)
 	lines := []string{t.Head("Transfers", strings.Join(parts, ", "), w, false)}
 	for i, r := range p.shown {
 		if r.kind != gapRow && len(lines) < h {

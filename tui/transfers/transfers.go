@@ -4,7 +4,7 @@
 // before a download (ask.go).
 //
 // The engine transfers the files. The package shows copies of its state, taken
-// four times a second while a transfer is active. Only commands call the engine.
+// in the pauses of steady.go while a transfer is active. Only commands call the engine.
 package transfers
 
 import (
@@ -68,8 +68,6 @@ type Deps struct {
 	FreeSpace func(dir string) (int64, error)
 }
 
-const tick = 250 * time.Millisecond
-
 // Pane is the page. See New.
 type Pane struct {
 	Deps
@@ -85,7 +83,9 @@ type Pane struct {
 	spaced      bool        // there is room for empty lines
 	cursorMoved bool        // the cursor was put where it is; else it is on a transfer that moves
 	ticking     bool
-	ticks       time.Duration // of the present batch
+	inFront     bool          // see Front
+	ticks       time.Duration // of the present batch, while a transfer was active
+	measured    time.Duration // ticks at the last change of rates over SSH
 	tally       tally
 	keeps       bool  // the next run will know the unfinished transfers
 	due         bool  // the sentence at the end was not shown yet
@@ -176,7 +176,7 @@ func (p *Pane) Fresh(dir string) tea.Cmd {
 	p.gen++
 	p.Dir, p.free = dir, -1
 	p.snap, p.newest, p.tally, p.due, p.cursorMoved = download.Snapshot{}, nil, tally{}, false, false
-	p.ticks = 0
+	p.ticks, p.measured = 0, 0
 	clear(p.open)
 	p.arrange(spot{})
 	return tea.Batch(p.Look(), p.space())
@@ -203,7 +203,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.refreshed(m)
 	case tickDue:
 		p.ticking = false
-		p.ticks++
+		p.ticks += p.pause()
 		return p.Look()
 	case spaced:
 		if m.dir == p.Dir {
@@ -250,13 +250,14 @@ func (p *Pane) refreshed(m Refreshed) tea.Cmd {
 		return nil // of the person before
 	}
 	was, at := p.tally.active, p.under()
+	p.steady(&m.Snapshot)
 	p.snap, p.newest, p.tally, p.keeps = m.Snapshot, m.newest, tallied(&m.Snapshot), m.keeps
 	p.arrange(at)
 	p.due = p.due || p.tally.open() || m.added
 	var cmds []tea.Cmd
 	if p.tally.active && !p.ticking {
 		p.ticking = true
-		cmds = append(cmds, tea.Tick(tick, func(time.Time) tea.Msg { return tickDue{} }))
+		cmds = append(cmds, tea.Tick(p.pause(), func(time.Time) tea.Msg { return tickDue{} }))
 	}
 	if p.due && !p.tally.open() {
 		p.due = false

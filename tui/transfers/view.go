@@ -13,7 +13,7 @@ import (
 // View draws the page.
 func (p *Pane) View(w, h int) string {
 	t := p.Env.Theme
-	p.w, p.cols = w, layout(w, p.nameW)
+	p.w, p.cols = w, p.layout(w, p.nameW)
 	if spaced := w >= wide; spaced != p.spaced {
 		p.spaced = spaced
 		p.arrange(p.under())
@@ -46,7 +46,10 @@ func (p *Pane) overall(w int) string {
 	}
 	bytes := "  " + of(s.BytesDone, s.Bytes)
 	barW := 20
-	if w >= wide {
+	switch {
+	case p.Env.Jump:
+		barW = leastBarW
+	case w >= wide:
 		barW = 30
 	}
 	rest := w - 2 - format.Width(done+bytes) - 2 - (2 + pctW) - 2

@@ -1,0 +1,63 @@
+package transfers
+
+import (
+	"time"
+
+	"usher/client/download"
+)
+
+// The pause between two copies of the queue while a transfer is active. Over SSH each
+// frame costs bytes of a slow link, more of them in a wide window.
+const (
+	tick     = 250 * time.Millisecond
+	slowTick = time.Second     // over SSH, for the page in a narrow window
+	idleTick = 2 * time.Second // over SSH, for all else
+)
+
+// pause is that pause.
+func (p *Pane) pause() time.Duration {
+	switch {
+	case !p.Env.Jump:
+		return tick
+	case p.inFront && p.w < wide:
+		return slowTick
+	}
+	return idleTick
+}
+
+// Front notes whether the page is in front.
+func (p *Pane) Front(is bool) { p.inFront = is }
+
+// Over SSH, rates and times left change every steadyTime: their last digits differ in
+// each copy of the queue, and a frame repeats a line from its first changed cell to its
+// last. Bars are short for the same reason. A time left of at most lastSeconds is always exact.
+const (
+	steadyTime  = 5 * time.Second
+	lastSeconds = 10 * time.Second
+)
+
+// steady keeps the rates and times of the copy before in a new one.
+func (p *Pane) steady(s *download.Snapshot) {
+	if !p.Env.Jump || p.ticks-p.measured >= steadyTime {
+		p.measured = p.ticks
+		return
+	}
+	before := make(map[download.ID]*download.Transfer)
+	for i := range p.snap.Transfers {
+		if t := &p.snap.Transfers[i]; t.State == download.Running {
+			before[t.ID] = t
+		}
+	}
+	for i := range s.Transfers {
+		t := &s.Transfers[i]
+		if b := before[t.ID]; b != nil && t.State == download.Running && t.Quiet == 0 && b.Quiet == 0 && steadies(b.Left, t.Left) {
+			t.Rate, t.Left = b.Rate, b.Left
+		}
+	}
+	if s.Running == p.snap.Running && steadies(p.snap.Left, s.Left) {
+		s.Rate, s.Left = p.snap.Rate, p.snap.Left
+	}
+}
+
+// steadies reports whether a time left stays on the screen.
+func steadies(before, now time.Duration) bool { return min(before, now) > lastSeconds }
