@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -55,5 +56,36 @@ func TestConflictsAndUnusableKeysAreRefused(t *testing.T) {
 	alone := []keys.Set{{Context: keys.Everywhere, Bindings: []keys.Binding{bind("one", "x")}}, {Context: "menu", Alone: true, Bindings: []keys.Binding{bind("two", "x")}}}
 	if _, err := keys.New(alone...); err != nil {
 		t.Errorf("a menu of its own may use any letter: %v", err)
+	}
+}
+
+// The table of the page of transfers in docs/browser.md has each of its keys.
+func TestKeysOfTransfersAreDocumented(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/browser.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := ""
+	for _, l := range strings.Split(string(raw), "\n") {
+		if strings.HasPrefix(l, "| `") {
+			table += strings.Split(l, "|")[1]
+		}
+	}
+	n := 0
+	for _, s := range keys.Default() {
+		if s.Context != keys.Transfers {
+			continue
+		}
+		for _, b := range s.Bindings {
+			for _, k := range b.Keys {
+				n++
+				if !strings.Contains(table, "`"+k+"`") {
+					t.Errorf("no row for %s (%s)", k, b.Action)
+				}
+			}
+		}
+	}
+	if n < 15 {
+		t.Errorf("only %d keys were looked at", n)
 	}
 }
