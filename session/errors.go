@@ -99,13 +99,14 @@ var (
 	ErrMisconfigured error = &Failure{sentence: "The server's sign-in settings do not work. Ask your administrator, then run usher configure again.", exit: api.ExitUnavailable}
 )
 
-// rulesError returns ErrPasswordRules with the pool's rules. A pool may have
-// stricter ones, which usher learns only from a refusal.
-func rulesError(rules api.PasswordRules) error {
-	return &Failure{
-		sentence: ErrPasswordRules.Error() + " " + rules.String() + " Your organization may require more.",
-		exit:     api.ExitUsage, parent: ErrPasswordRules,
+// rulesError returns ErrPasswordRules with the rules that a password breaks. A pool may
+// have stricter ones, which usher learns only from a refusal.
+func rulesError(rules api.PasswordRules, password []byte) error {
+	say := " Your organization may require more than the rules above."
+	if lacks := rules.Lacks(password); lacks != "" {
+		say = " It lacks " + lacks + "."
 	}
+	return &Failure{sentence: ErrPasswordRules.Error() + say, exit: api.ExitUsage, parent: ErrPasswordRules}
 }
 
 // AnswerError is a failure with Cognito's name for it, for the details view

@@ -57,7 +57,7 @@ func (s *SignIn) Reset(ctx context.Context, code string, password []byte) (Step,
 	case !source.fits(code):
 		return Step{}, errSentCode
 	case len(password) == 0:
-		return Step{}, s.rulesError()
+		return Step{}, s.rulesError(password)
 	}
 	limited, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
@@ -68,7 +68,7 @@ func (s *SignIn) Reset(ctx context.Context, code string, password []byte) (Step,
 	if err != nil {
 		err = source.wrong(s.pool.explain(limited, err, errSentCode))
 		if errors.Is(err, ErrMisconfigured) || errors.Is(err, ErrPasswordRules) && !errors.Is(err, ErrPasswordUsed) {
-			err = s.rulesError() // Cognito refuses some characters with InvalidParameter
+			err = s.rulesError(password) // Cognito refuses some characters with InvalidParameter
 		}
 		return Step{}, err
 	}

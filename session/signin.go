@@ -212,7 +212,7 @@ func (s *SignIn) NewPassword(ctx context.Context, password []byte, attributes ma
 		return Step{}, ErrStartAgain
 	}
 	if len(password) == 0 {
-		return Step{}, s.rulesError()
+		return Step{}, s.rulesError(password)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
@@ -233,12 +233,12 @@ func (s *SignIn) NewPassword(ctx context.Context, password []byte, attributes ma
 	case errors.Is(err, ErrMisconfigured) && len(answers) > 1: // InvalidParameter
 		return step, ErrAttributes
 	case errors.Is(err, ErrMisconfigured), errors.Is(err, ErrPasswordRules) && !errors.Is(err, ErrPasswordUsed):
-		return step, s.rulesError() // Cognito refuses some characters with InvalidParameter
+		return step, s.rulesError(password) // Cognito refuses some characters with InvalidParameter
 	}
 	return step, err
 }
 
-func (s *SignIn) rulesError() error { return rulesError(s.offer.Password) }
+func (s *SignIn) rulesError(password []byte) error { return rulesError(s.offer.Password, password) }
 
 // Code completes NeedCode, and SetUpCode with the app's first code. A code with
 // another number of digits, spaces aside, is ErrCode without a call.

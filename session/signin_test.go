@@ -123,8 +123,8 @@ func TestNewPassword(t *testing.T) {
 	wantStep(t, step, err, session.NeedNewPassword)
 	_, err = s.NewPassword(ctx, []byte("short"), nil)
 	wantErr(t, err, session.ErrPasswordRules)
-	if !strings.Contains(err.Error(), "At least 8 characters, with an uppercase letter") {
-		t.Errorf("%q does not repeat the rules", err)
+	if !strings.Contains(err.Error(), "It lacks an uppercase letter, a digit, a symbol such as ! or # and 3 more characters.") {
+		t.Errorf("%q does not have the broken rules", err)
 	}
 	step, err = s.NewPassword(ctx, []byte("Another-Horse-8"), nil)
 	wantStep(t, step, err, session.Done)

@@ -1,12 +1,14 @@
 package api
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Way is a way to sign in. The order of Ways in a SignIn is the order on the
@@ -60,29 +62,66 @@ func DefaultPasswordRules() PasswordRules {
 	return PasswordRules{Length: 8, Uppercase: true, Lowercase: true, Digits: true, Symbols: true}
 }
 
+// passwordClass is a class of characters that a pool can require.
+type passwordClass struct {
+	required bool
+	text     string
+	has      func(rune) bool
+}
+
+// symbols are the characters that count as symbols. A space counts between others.
+// SPEC: Cognito developer guide, "Adding user pool password requirements".
+const symbols = "^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+- "
+
+func (r PasswordRules) classes() []passwordClass {
+	within := func(from, to rune) func(rune) bool { return func(c rune) bool { return from <= c && c <= to } }
+	return []passwordClass{
+		{r.Uppercase, "an uppercase letter", within('A', 'Z')}, {r.Lowercase, "a lowercase letter", within('a', 'z')},
+		{r.Digits, "a digit", within('0', '9')}, {r.Symbols, "a symbol such as ! or #", func(c rune) bool { return strings.ContainsRune(symbols, c) }},
+	}
+}
+
 // String returns the rules as one sentence, to be shown before a password is
 // typed.
 func (r PasswordRules) String() string {
 	var with []string
-	for _, part := range []struct {
-		required bool
-		text     string
-	}{
-		{r.Uppercase, "an uppercase letter"}, {r.Lowercase, "a lowercase letter"},
-		{r.Digits, "a digit"}, {r.Symbols, "a symbol such as ! or #"},
-	} {
-		if part.required {
-			with = append(with, part.text)
+	for _, c := range r.classes() {
+		if c.required {
+			with = append(with, c.text)
 		}
 	}
 	s := fmt.Sprintf("At least %d characters", r.Length)
-	switch n := len(with); {
-	case n == 1:
-		s += ", with " + with[0]
-	case n > 1:
-		s += ", with " + strings.Join(with[:n-1], ", ") + " and " + with[n-1]
+	if len(with) > 0 {
+		s += ", with " + enumerate(with)
 	}
 	return s + "."
+}
+
+// Lacks returns the rules that a password breaks, such as "a digit and 3 more
+// characters", or "" if it breaks none. The server alone accepts a password: this is
+// for the sentence after its refusal.
+func (r PasswordRules) Lacks(password []byte) string {
+	var lacks []string
+	for _, c := range r.classes() {
+		if c.required && !bytes.ContainsFunc(password, c.has) {
+			lacks = append(lacks, c.text)
+		}
+	}
+	switch n := r.Length - utf8.RuneCount(password); {
+	case n == 1:
+		lacks = append(lacks, "1 more character")
+	case n > 1:
+		lacks = append(lacks, fmt.Sprintf("%d more characters", n))
+	}
+	return enumerate(lacks)
+}
+
+// enumerate joins texts as in a sentence; "" without any.
+func enumerate(texts []string) string {
+	if n := len(texts); n > 1 {
+		return strings.Join(texts[:n-1], ", ") + " and " + texts[n-1]
+	}
+	return strings.Join(texts, "")
 }
 
 // Has reports whether a way is on offer.
