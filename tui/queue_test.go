@@ -339,3 +339,17 @@ func TestSilentNetworkShowsAtOnce(t *testing.T) {
 		w.Want(t, "○ alice.moreau", "No answer from files.example.com.", "next try in ")
 	})
 }
+
+// The longest word of the Local column does not touch the line before the details.
+func TestLocalColumnIsApart(t *testing.T) {
+	for _, wide := range []int{80, 110, 120, 200} {
+		playAt(t, wide, 40, func(w *program) { w.engine.Speed = 1_000_000 }, func(t *testing.T, w *program) {
+			w.Press("a", "d")
+			w.Wait(time.Second)
+			w.Press("enter")
+			w.Wait(2 * time.Second)
+			w.Want(t, "queued")
+			w.Not(t, "queued│")
+		})
+	}
+}

@@ -21,9 +21,9 @@ import (
 func widths(w int) (treeW, detailsW int) {
 	switch {
 	case w >= 170:
-		return 36, 50
+		return 36, 49
 	case w >= 110:
-		return 24, 32
+		return 24, 31
 	}
 	return 0, 0
 }
@@ -78,6 +78,9 @@ func (p *Pane) resize(w, h int) {
 		tw = w
 	}
 	p.cols = layout(tableW)
+	if p.beside(inDetails) {
+		p.cols = layout(tableW - 1) // no word touches the line before the details
+	}
 	p.table.Resize(tableW, h-2)
 	p.tree.list.Resize(tw, h-1)
 }
