@@ -212,7 +212,7 @@ func browseLog(ctx context.Context, l cli.LogScreen) error {
 			return s.Fault, s.Text
 		},
 	}
-	model, err := tui.NewLogFile(d.Terminal(os.Getenv, l.Theme))
+	model, err := tui.NewLogFile(d.Terminal(os.Getenv, l.Theme, tui.Screen(l.Screen)))
 	if err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
 		Profile: b.Profile, Folders: b.Folders, Keyring: keyring.New(os.Getenv), Path: b.Path, Downloads: b.Downloads, Version: version,
 		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
-		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Notice: notice, Theme: b.Theme, History: func(person string) history.State { return ended.of(person).Load() }, Fresh: b.Fresh,
+		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Notice: notice, Theme: b.Theme, Screen: tui.Screen(b.Screen), History: func(person string) history.State { return ended.of(person).Load() }, Fresh: b.Fresh,
 	})
 	for _, p := range b.Accounts {
 		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), p.SSOOnly, func() string { return b.CodeNow(p.Username) }))

@@ -71,6 +71,8 @@ type Deps struct {
 	Theme      string         // "dark", "light", or "" to query the terminal
 	Background string         // COLORFGBG, for terminals that do not respond
 	ASCII      bool           // draw with ASCII characters only
+	Still      bool           // no blinking cursor; progress every 2 s
+	Mouse      bool           // the wheel moves, and a click selects
 	SSH        bool           // a slow connection: lists jump half a page
 	Taskbar    bool           // the terminal shows progress by OSC 9;4
 	Notice     Notice         // at an arrival, and at the end of a long batch

@@ -36,12 +36,15 @@ type LogFileDeps struct {
 	Theme      string         // "dark", "light", or "" to query the terminal
 	Background string         // COLORFGBG
 	ASCII, SSH bool           // as in Deps
+	Still      bool           // as in Deps
+	Mouse      bool           // as in Deps
 	Zone       *time.Location // optional; of local times
 }
 
 // Terminal returns d with the properties of a terminal, by its environment.
-func (d LogFileDeps) Terminal(getenv func(string) string, theme string) LogFileDeps {
-	d.Theme, d.Background, d.ASCII = theme, getenv("COLORFGBG"), ascii(getenv)
+func (d LogFileDeps) Terminal(getenv func(string) string, theme string, s Screen) LogFileDeps {
+	d.Theme, d.Background, d.ASCII = theme, getenv("COLORFGBG"), ascii(getenv, s.Glyphs)
+	d.Still, d.Mouse = s.Still, s.Mouse
 	d.SSH = getenv("SSH_TTY") != "" || getenv("SSH_CONNECTION") != ""
 	return d
 }
@@ -72,7 +75,7 @@ func NewLogFile(d LogFileDeps) (*LogFile, error) {
 	}
 	o := theme.Options{Dark: darkAtFirst(Deps{Theme: d.Theme, Background: d.Background}), ASCII: d.ASCII, Profile: colorprofile.ANSI256}
 	m := &LogFile{deps: d, dark: o}
-	m.env = &pane.Env{Theme: theme.New(o), Keys: table, Zone: d.Zone, Jump: d.SSH, Me: &pane.Me{Online: true}}
+	m.env = &pane.Env{Theme: theme.New(o), Keys: table, Zone: d.Zone, Jump: d.SSH, Still: d.Still, Me: &pane.Me{Online: true}}
 	m.page, err = audit.New(audit.Deps{
 		Env: m.env, Backend: d.Log, Now: d.Now, Standing: d.standing, Sent: d.Sent, File: true,
 		On: pane.Target{Filter: safetext.New(d.Filter)},
@@ -109,6 +112,8 @@ func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tea.KeyPressMsg:
 		return m, pressed(msg, m.press)
+	case tea.MouseMsg:
+		return m, m.mouse(msg)
 	case pane.Say:
 		m.say = msg
 	case pane.Copy:
@@ -244,5 +249,6 @@ func (m *LogFile) View() tea.View {
 	if m.dialog != nil {
 		over(&v, t, m.dialog, m.w, m.h)
 	}
+	terminal(&v, m.deps.Still, m.deps.Mouse)
 	return v
 }

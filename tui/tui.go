@@ -85,7 +85,7 @@ func New(d Deps) (*Model, error) {
 	}
 	o := theme.Options{Dark: darkAtFirst(d), ASCII: d.ASCII, Profile: colorprofile.ANSI256}
 	m := &Model{deps: d, dark: o, asked: d.Theme == ""}
-	m.env = &pane.Env{Theme: theme.New(o), Keys: table, Zone: d.Zone, Jump: d.SSH, Me: &pane.Me{Online: true}}
+	m.env = &pane.Env{Theme: theme.New(o), Keys: table, Zone: d.Zone, Jump: d.SSH, Still: d.Still, Me: &pane.Me{Online: true}}
 	if err := m.build(); err != nil {
 		return nil, err
 	}
@@ -172,6 +172,8 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	case tea.KeyPressMsg:
 		return m, pressed(msg, m.press)
+	case tea.MouseMsg:
+		return m, m.mouse(msg)
 	case tea.PasteMsg:
 		return m, m.paste(msg)
 	case tea.ColorProfileMsg:

@@ -45,7 +45,19 @@ func (m *Model) View() tea.View {
 	if m.dialog != nil {
 		over(&v, m.env.Theme, m.dialog, m.w, m.h)
 	}
+	terminal(&v, m.deps.Still, m.deps.Mouse)
 	return v
+}
+
+// terminal sets the chosen properties of the terminal. Bubble Tea resets them at the
+// end and for a suspension.
+func terminal(v *tea.View, still, mouse bool) {
+	if v.Cursor != nil && still {
+		v.Cursor.Blink = false
+	}
+	if mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 }
 
 // over draws a dialog over the window.

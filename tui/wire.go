@@ -48,11 +48,12 @@ type Environment struct {
 	Random    io.Reader
 	Now       func() time.Time
 	Getenv    func(string) string
-	Taskbar   bool                                // the terminal shows progress by OSC 9;4
-	Notice    Notice                              // at an arrival, and at the end of a long batch
-	OpenURL   func(address string) error          // opens a browser
-	Watch     *proof.Watch                        // optional; of the server's audit log
-	Theme     string                              // dark, light, or "" for the kept one, else that of the terminal
+	Taskbar   bool                       // the terminal shows progress by OSC 9;4
+	Notice    Notice                     // at an arrival, and at the end of a long batch
+	OpenURL   func(address string) error // opens a browser
+	Watch     *proof.Watch               // optional; of the server's audit log
+	Theme     string                     // dark, light, or "" for the kept one, else that of the terminal
+	Screen    Screen
 	History   func(identity string) history.State // of a person's ended downloads
 	Fresh     bool                                // nothing is read from earlier runs or kept for later ones
 }
@@ -93,7 +94,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Links:      links(server, w),
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar, Notice: w.Notice,
 		Start: pane.At(where),
-		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv),
+		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv, w.Screen.Glyphs), Still: w.Screen.Still, Mouse: w.Screen.Mouse,
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
 			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w), readPage(engine, host)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
@@ -187,8 +188,19 @@ func AccessPages(server access.Backend, host string, admins, auditors safetext.T
 	return []Page{page(keys.OpenAccess), page(keys.Why)}
 }
 
-// ascii reports whether the terminal's locale is not UTF-8.
-func ascii(getenv func(string) string) bool {
+// Screen is how the program uses the terminal.
+type Screen struct {
+	Glyphs string // ascii, unicode, or "" for that of the locale
+	Still  bool   // nothing moves without need
+	Mouse  bool   // wheel and click
+}
+
+// ascii reports whether ASCII glyphs are chosen. Without a choice, it reports whether
+// the locale is not UTF-8.
+func ascii(getenv func(string) string, glyphs string) bool {
+	if glyphs != "" {
+		return glyphs == "ascii"
+	}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := strings.ToUpper(getenv(name)); v != "" {
 			return !strings.Contains(v, "UTF-8") && !strings.Contains(v, "UTF8")

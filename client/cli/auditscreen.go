@@ -26,6 +26,7 @@ type LogScreen struct {
 	Name   string // of the file
 	Query  string // of the first events
 	Theme  string // "dark", "light", or ""
+	Screen Screen
 	Now    func() time.Time
 	Verify func(context.Context) (LogState, error)                                                           // can take minutes
 	Sent   func(ctx context.Context, by []event.By, query string) (cell func(keys []string) string, e error) // the word of S3; nil without its logs
@@ -48,7 +49,7 @@ func (s *auditShow) screen(ctx context.Context, query string) error {
 		return err
 	}
 	defer func() { _ = log.close() }()
-	l := LogScreen{Log: log.offline, Name: filepath.Base(s.file.path), Query: query, Theme: preset.Theme, Now: log.offline.Now, Verify: log.check}
+	l := LogScreen{Log: log.offline, Name: filepath.Base(s.file.path), Query: query, Theme: preset.Theme, Screen: preset.screen(), Now: log.offline.Now, Verify: log.check}
 	if len(s.s3) > 0 {
 		l.Sent = func(ctx context.Context, by []event.By, query string) (func([]string) string, error) {
 			words, unread, err := s.s3Words(ctx, s.s3, by, query, log.AuditQuery)

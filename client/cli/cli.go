@@ -63,8 +63,16 @@ type Browser struct {
 	Downloads string                       // directory for downloads, absolute
 	Theme     string                       // dark, light, or "" for the kept one
 	Notify    string                       // off, bell, osc, or "" for bell
-	Fresh     bool                         // nothing of earlier runs, and nothing for later ones
-	Limit     int64                        // bytes a second of all downloads; 0: none
+	Screen    Screen
+	Fresh     bool  // nothing of earlier runs, and nothing for later ones
+	Limit     int64 // bytes a second of all downloads; 0: none
+}
+
+// Screen is how full-screen pages use the terminal.
+type Screen struct {
+	Glyphs string // ascii, unicode, or "" for that of the locale
+	Still  bool   // nothing moves without need
+	Mouse  bool   // wheel and click
 }
 
 // DemoOptions configure a demo.

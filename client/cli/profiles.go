@@ -137,11 +137,14 @@ func (a *app) configCommand() *cobra.Command {
 		GroupID: "session",
 		Long: `Show the settings in force on this machine, and where each comes from: a flag, the environment, a saved profile, the file config.yaml or the default. With --json: {"name","value","from"} for each.
 
-config.yaml in the config folder has your defaults. Flags come first, then the environment (USHER_OUTPUT, USHER_LIMIT, USHER_THEME, USHER_NOTIFY), then the part of the profile, then the rest of the file:
+config.yaml in the config folder has your defaults. Flags come first, then the environment (USHER_ and the name in capitals, as USHER_OUTPUT), then the part of the profile, then the rest of the file:
   output: ~/Downloads    the folder of get and of the browser (-o)
   limit: 10M             bytes a second of get, sync and the browser (--limit)
   theme: dark            of the browser: dark or light
   notify: osc            of the browser, for new files and ended downloads: bell, osc or off
+  glyphs: ascii          of the browser: ascii or unicode; without it, the locale decides
+  motion: off            of the browser: no blinking cursor, progress every 2 s
+  mouse: on              of the browser: the wheel moves, a click selects, a second one opens
   profiles:
     work: {output: /data/work, limit: 50M}`,
 		Example: `
@@ -192,7 +195,7 @@ func (a *app) settings() ([]configValue, error) {
 		}
 	}
 	all := []configValue{profile, server}
-	for _, name := range []string{"output", "limit", "theme", "notify"} {
+	for _, name := range defaultNames() {
 		all = append(all, a.setting(file, a.profileName(), name))
 	}
 	all = append(all, []configValue{

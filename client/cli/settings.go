@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -22,6 +23,22 @@ type defaults struct {
 	Limit  string `yaml:"limit"`  // bytes a second of downloads
 	Theme  string `yaml:"theme"`  // dark or light
 	Notify string `yaml:"notify"` // off, bell or osc
+	Glyphs string `yaml:"glyphs"` // ascii or unicode
+	Motion string `yaml:"motion"` // on or off
+	Mouse  string `yaml:"mouse"`  // on or off
+}
+
+// value returns a pointer to the default of a name, nil for an unknown name.
+func (d *defaults) value(name string) *string {
+	return map[string]*string{
+		"output": &d.Output, "limit": &d.Limit, "theme": &d.Theme, "notify": &d.Notify,
+		"glyphs": &d.Glyphs, "motion": &d.Motion, "mouse": &d.Mouse,
+	}[name]
+}
+
+// defaultNames returns the names of all defaults, in the order of usher config.
+func defaultNames() []string {
+	return []string{"output", "limit", "theme", "notify", "glyphs", "motion", "mouse"}
 }
 
 // settings is the content of the file: defaults for all servers, and for single
@@ -59,10 +76,16 @@ func (d defaults) check(path, lead string) error {
 	switch {
 	case d.Output == "-" || d.Output != "" && !filepath.IsAbs(expandHome(d.Output)):
 		problem = lead + "output is a folder: an absolute path, or one that begins with ~/"
-	case d.Theme != "" && d.Theme != "dark" && d.Theme != "light":
+	case !oneOf(d.Theme, "dark", "light"):
 		problem = lead + "theme is dark or light"
-	case d.Notify != "" && d.Notify != "off" && d.Notify != "bell" && d.Notify != "osc":
+	case !oneOf(d.Notify, "off", "bell", "osc"):
 		problem = lead + "notify is off, bell or osc"
+	case !oneOf(d.Glyphs, "ascii", "unicode"):
+		problem = lead + "glyphs is ascii or unicode"
+	case !oneOf(d.Motion, "on", "off"):
+		problem = lead + "motion is on or off"
+	case !oneOf(d.Mouse, "on", "off"):
+		problem = lead + "mouse is on or off"
 	case d.Limit != "":
 		if _, err := bytesOf(d.Limit); err != nil {
 			problem = lead + "limit is bytes a second, like 800k or 10M"
@@ -72,6 +95,14 @@ func (d defaults) check(path, lead string) error {
 		return nil
 	}
 	return usagef("%s: %s.", safe(path), safe(problem))
+}
+
+// oneOf reports whether a value is absent or one of a list.
+func oneOf(value string, list ...string) bool { return value == "" || slices.Contains(list, value) }
+
+// screen returns the settings of full-screen pages.
+func (d defaults) screen() Screen {
+	return Screen{Glyphs: d.Glyphs, Still: d.Motion == "off", Mouse: d.Mouse == "on"}
 }
 
 // expandHome replaces ~/ at the beginning of a path. Without a home folder it
@@ -88,9 +119,7 @@ func expandHome(path string) string {
 // setting returns one setting and its origin: the environment, then the profile's
 // part of the file, then the file. A flag comes before all of them.
 func (a *app) setting(s settings, profile, name string) configValue {
-	of := func(d defaults) string {
-		return map[string]string{"output": d.Output, "limit": d.Limit, "theme": d.Theme, "notify": d.Notify}[name]
-	}
+	of := func(d defaults) string { return *d.value(name) }
 	variable := "USHER_" + strings.ToUpper(name)
 	if v := a.Getenv(variable); v != "" {
 		return configValue{name, v, variable}
@@ -123,8 +152,10 @@ func (a *app) inForce() (defaults, error) {
 	if err != nil {
 		return defaults{}, err
 	}
-	get := func(name string) string { return a.setting(s, a.profileName(), name).Value }
-	d := defaults{Output: get("output"), Limit: get("limit"), Theme: get("theme"), Notify: get("notify")}
+	var d defaults
+	for _, name := range defaultNames() {
+		*d.value(name) = a.setting(s, a.profileName(), name).Value
+	}
 	if err := d.check("The environment or "+settingsFile, ""); err != nil {
 		return defaults{}, err
 	}

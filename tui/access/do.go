@@ -51,6 +51,16 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	return nil
 }
 
+// Click implements pane.Clicks for a list.
+func (p *Pane) Click(x, y int) (tea.Cmd, bool) {
+	v := p.top()
+	if v == nil || v.list == nil || len(v.lines) == 0 || p.w >= besideFrom && x >= p.w*11/20 {
+		return nil, false
+	}
+	again, _ := v.list.Click(y - 2) // below head and names of columns
+	return nil, again
+}
+
 // enter opens the row under the cursor: the explanation of a person's access to a
 // file (a query), the grants of a group or person for a folder (already loaded), or
 // the readers of a path (a query).

@@ -77,6 +77,22 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	return nil
 }
 
+// Click implements pane.Clicks for the rows of events.
+func (p *Pane) Click(_, y int) (tea.Cmd, bool) {
+	if p.open != nil || p.export != nil || p.answer != nil || len(p.lines) == 0 {
+		return nil, false
+	}
+	top := 4 + len(p.mistake(p.w)) // filter, line below, head, names of columns
+	if p.h >= chartFrom {
+		top += chartHeight + 1
+	}
+	again, ok := p.list.Click(y - top)
+	if !ok {
+		return nil, false
+	}
+	return p.moved(p.toward), again
+}
+
 // doAnswers runs the actions of answers, and the menu of b. It returns false for all
 // others.
 func (p *Pane) doAnswers(a keys.Action) (tea.Cmd, bool) {

@@ -2,10 +2,13 @@ package audit_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/event"
@@ -67,6 +70,40 @@ func TestLogFile(t *testing.T) {
 				s.Want(t, "Count the events")
 				s.Not(t, "Transfers", "Sign out")
 			})
+		})
+	}
+}
+
+// The wheel and clicks move the cursor of a log in a file, if the mouse is on.
+func TestMouseInLogFile(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			m, err := tui.NewLogFile(tui.LogFileDeps{
+				Log: sample(), Name: "copy.db", Now: now, Theme: "dark", Zone: time.UTC, Mouse: on,
+				Verify: func(context.Context) (string, string) { return "", "log whole" },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := tuitest.Open(t, 100, 30, colorprofile.TrueColor, m)
+			s.Wait(time.Second)
+			cursor := func() int {
+				return slices.IndexFunc(strings.Split(s.Text(), "\n"), func(l string) bool { return strings.HasPrefix(l, "▌") && strings.Contains(l, ":") })
+			}
+			first := cursor()
+			if first < 0 {
+				t.Fatalf("no cursor on\n%s", s.Text())
+			}
+			s.Send(tea.MouseClickMsg{X: 20, Y: first + 2, Button: tea.MouseLeft})
+			s.Wait(time.Second)
+			if moved := cursor() - first; moved != map[bool]int{true: 2}[on] {
+				t.Errorf("mouse %t: a click two rows below moved the cursor by %d\n%s", on, moved, s.Text())
+			}
+			s.Send(tea.MouseWheelMsg{X: 20, Y: first, Button: tea.MouseWheelUp})
+			s.Wait(time.Second)
+			if cursor() != first {
+				t.Errorf("mouse %t: the wheel left the cursor on line %d, want %d", on, cursor(), first)
+			}
 		})
 	}
 }

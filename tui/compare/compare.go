@@ -303,6 +303,12 @@ func (p *Page) Hints() []keys.Action {
 	return []keys.Action{keys.Download, keys.Enter, keys.Reload, keys.Back, keys.Help}
 }
 
+// Click implements pane.Clicks.
+func (p *Page) Click(_, y int) (tea.Cmd, bool) {
+	again, _ := p.list.Click(y - 2) // below head and columns
+	return nil, again
+}
+
 // Do runs an action.
 func (p *Page) Do(a keys.Action) tea.Cmd {
 	if p.list.Move(a) {

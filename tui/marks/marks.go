@@ -206,6 +206,13 @@ func (p *Page) Label(a keys.Action) string {
 	return ""
 }
 
+// Click implements pane.Clicks.
+func (p *Page) Click(_, y int) (tea.Cmd, bool) {
+	p.fresh()
+	again, _ := p.list.Click(y - 2) // below head and columns
+	return nil, again
+}
+
 // Do runs an action.
 func (p *Page) Do(a keys.Action) tea.Cmd {
 	p.fresh()

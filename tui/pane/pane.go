@@ -27,6 +27,7 @@ type Env struct {
 	Keys  keys.Map
 	Zone  *time.Location // of local times
 	Jump  bool           // lists jump half a page at the edge (over SSH)
+	Still bool           // nothing moves without need
 	Me    *Me
 }
 
@@ -89,6 +90,13 @@ type Labels interface {
 	// Label returns the present effect of an action in two or three words, or ""
 	// for the label of the table.
 	Label(keys.Action) string
+}
+
+// Clicks is a pane with rows for the mouse.
+type Clicks interface {
+	// Click moves the cursor to the row at a cell of View. It returns true if that
+	// row had the cursor before: the second click opens it.
+	Click(x, y int) (tea.Cmd, bool)
 }
 
 // Fields is a pane with a text field whose keys have effects of their own.

@@ -112,6 +112,27 @@ func (l *List) SetCursor(i int) {
 	l.reveal()
 }
 
+// Click moves the cursor to the row at line y of the window. It returns false if no
+// row is there. again is true if the row had the cursor before.
+func (l *List) Click(y int) (again, ok bool) {
+	if y < 0 || y >= l.h {
+		return false, false
+	}
+	headed, _ := l.src.(Headed)
+	for i := l.top; i < l.src.Len(); i++ {
+		if y -= l.height(i); y >= 0 {
+			continue
+		}
+		if headed != nil && headed.Heading(i) {
+			return false, false
+		}
+		again = i == l.at
+		l.SetCursor(i)
+		return again, true
+	}
+	return false, false
+}
+
 // Top returns the first row of the window.
 func (l *List) Top() int { return l.top }
 

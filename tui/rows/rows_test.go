@@ -144,3 +144,31 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 }
+
+// A click moves the cursor to the row at a line of the window, and reports a second
+// one. Headings and lines without a row take none.
+func TestClick(t *testing.T) {
+	l := rows.New(&plain{n: 40}, rows.Config{})
+	l.Resize(20, 10)
+	l.SetCursor(30)
+	from, _ := l.Window()
+	for _, x := range []struct {
+		y         int
+		again, ok bool
+		at        int
+	}{{-1, false, false, 30}, {10, false, false, 30}, {0, false, true, from}, {0, true, true, from}, {9, false, true, from + 9}} {
+		if again, ok := l.Click(x.y); again != x.again || ok != x.ok || l.Cursor() != x.at {
+			t.Errorf("line %d: again %t, row %t, cursor %d; want %+v", x.y, again, ok, l.Cursor(), x)
+		}
+	}
+	days := rows.New(&plain{n: 12, days: true}, rows.Config{})
+	days.Resize(20, 12)
+	if _, ok := days.Click(5); ok || days.Cursor() != 1 {
+		t.Errorf("a click on a heading: row %t, cursor %d", ok, days.Cursor())
+	}
+	short := rows.New(&plain{n: 2}, rows.Config{})
+	short.Resize(20, 12)
+	if _, ok := short.Click(4); ok {
+		t.Error("an empty line has a row")
+	}
+}

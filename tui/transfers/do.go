@@ -13,6 +13,13 @@ import (
 	"usher/tui/pane"
 )
 
+// Click implements pane.Clicks.
+func (p *Pane) Click(_, y int) (tea.Cmd, bool) {
+	again, ok := p.list.Click(y - 3) // below head, progress and an empty line
+	p.cursorMoved = p.cursorMoved || ok
+	return nil, again
+}
+
 // Do runs an action.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
 	if p.list.Move(a) {

@@ -11,12 +11,14 @@ import (
 const (
 	tick     = 250 * time.Millisecond
 	slowTick = time.Second     // over SSH, for the page in a narrow window
-	idleTick = 2 * time.Second // over SSH, for all else
+	idleTick = 2 * time.Second // over SSH, for all else; and without motion
 )
 
 // pause is that pause.
 func (p *Pane) pause() time.Duration {
 	switch {
+	case p.Env.Still:
+		return idleTick
 	case !p.Env.Jump:
 		return tick
 	case p.inFront && p.w < wide:
