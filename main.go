@@ -60,6 +60,7 @@ func program() cli.Program {
 		},
 		Browse:       browse,
 		BrowseLog:    browseLog,
+		CheckKeys:    tui.CheckKeys,
 		Demo:         startDemo,
 		Serve:        serveFile,
 		Check:        check,

@@ -68,17 +68,18 @@ type Deps struct {
 	Resume     bool                         // start in the last folder of an earlier run, instead of Start
 	SaveTheme  func(name string) error      // optional; keeps the theme that the person chose
 
-	Theme      string         // "dark", "light", or "" to query the terminal
-	Background string         // COLORFGBG, for terminals that do not respond
-	ASCII      bool           // draw with ASCII characters only
-	Still      bool           // no blinking cursor; progress every 2 s
-	Mouse      bool           // the wheel moves, and a click selects
-	SSH        bool           // a slow connection: lists jump half a page
-	Taskbar    bool           // the terminal shows progress by OSC 9;4
-	Notice     Notice         // at an arrival, and at the end of a long batch
-	Zone       *time.Location // optional; of displayed times
-	Keys       []keys.Set     // optional; keys.Default otherwise
-	Pages      []Page         // optional; the audit log, access pages
+	Theme      string              // "dark", "light", or "" to query the terminal
+	Background string              // COLORFGBG, for terminals that do not respond
+	ASCII      bool                // draw with ASCII characters only
+	Still      bool                // no blinking cursor; progress every 2 s
+	Mouse      bool                // the wheel moves, and a click selects
+	SSH        bool                // a slow connection: lists jump half a page
+	Taskbar    bool                // the terminal shows progress by OSC 9;4
+	Notice     Notice              // at an arrival, and at the end of a long batch
+	Zone       *time.Location      // optional; of displayed times
+	Keys       []keys.Set          // optional; keys.Default otherwise
+	Remap      map[string][]string // optional; other keys of some actions, by keys.Remap
+	Pages      []Page              // optional; the audit log, access pages
 }
 
 // Places stores the places of one person between two runs (places.Store).

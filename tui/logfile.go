@@ -33,18 +33,19 @@ type LogFileDeps struct {
 	Sent func(ctx context.Context, by []event.By, filter string) (func(keys []string) string, error)
 	Now  func() time.Time // the end of the log's last hours
 
-	Theme      string         // "dark", "light", or "" to query the terminal
-	Background string         // COLORFGBG
-	ASCII, SSH bool           // as in Deps
-	Still      bool           // as in Deps
-	Mouse      bool           // as in Deps
-	Zone       *time.Location // optional; of local times
+	Theme      string              // "dark", "light", or "" to query the terminal
+	Background string              // COLORFGBG
+	ASCII, SSH bool                // as in Deps
+	Still      bool                // as in Deps
+	Mouse      bool                // as in Deps
+	Remap      map[string][]string // as in Deps
+	Zone       *time.Location      // optional; of local times
 }
 
 // Terminal returns d with the properties of a terminal, by its environment.
 func (d LogFileDeps) Terminal(getenv func(string) string, theme string, s Screen) LogFileDeps {
 	d.Theme, d.Background, d.ASCII = theme, getenv("COLORFGBG"), ascii(getenv, s.Glyphs)
-	d.Still, d.Mouse = s.Still, s.Mouse
+	d.Still, d.Mouse, d.Remap = s.Still, s.Mouse, s.Keys
 	d.SSH = getenv("SSH_TTY") != "" || getenv("SSH_CONNECTION") != ""
 	return d
 }
@@ -66,7 +67,7 @@ func NewLogFile(d LogFileDeps) (*LogFile, error) {
 	if d.Log == nil || d.Name == "" || d.Verify == nil || d.Now == nil {
 		return nil, errors.New("opening a log: the log, its name, the verification or the clock is missing")
 	}
-	table, err := keys.New(keys.Default()...)
+	table, err := remapped(keys.Default(), d.Remap)
 	if err != nil {
 		return nil, err
 	}

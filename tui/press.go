@@ -255,11 +255,11 @@ func (m *Model) palette() dialog.Dialog {
 			cmd := help.Command{Name: b.Long, Key: b.Shown(), Run: pane.Send(run{b.Action})}
 			switch {
 			case i > 0 && c == keys.Sort:
-				cmd.Key = "s " + cmd.Key
+				cmd.Key = m.opening(page, keys.SortMenu) + cmd.Key
 			case i > 0 && c == keys.Copying:
-				cmd.Key, cmd.Off = "y "+cmd.Key, page.Why(b.Action)
+				cmd.Key, cmd.Off = m.opening(page, keys.CopyMenu)+cmd.Key, page.Why(b.Action)
 			case i > 0:
-				cmd.Key = "t " + cmd.Key
+				cmd.Key = m.opening(page, keys.OpenTransfers) + cmd.Key
 				cmd.Run = m.transfers.Do(b.Action)
 			case m.needsGroup(b.Action):
 				cmd.Off = m.whyClosed(b.Action)
@@ -287,6 +287,12 @@ func (m *Model) palette() dialog.Dialog {
 		Open:     func(path string) tea.Cmd { return pane.Send(pane.Typed{Text: path}) },
 		Complete: func(path string) tea.Cmd { return pane.Send(pane.Typed{Text: path, Complete: true}) },
 	})
+}
+
+// opening returns the key that opens a menu or page, before the key in it.
+func (m *Model) opening(page pane.Pane, a keys.Action) string {
+	b, _ := m.env.Keys.Binding(page.Context(), a)
+	return b.Shown() + " "
 }
 
 type themed struct{ name string }

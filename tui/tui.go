@@ -76,7 +76,7 @@ func New(d Deps) (*Model, error) {
 	if sets == nil {
 		sets = keys.Default()
 	}
-	table, err := keys.New(sets...)
+	table, err := remapped(sets, d.Remap)
 	if err != nil {
 		return nil, err
 	}

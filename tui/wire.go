@@ -94,7 +94,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Links:      links(server, w),
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar, Notice: w.Notice,
 		Start: pane.At(where),
-		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv, w.Screen.Glyphs), Still: w.Screen.Still, Mouse: w.Screen.Mouse,
+		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv, w.Screen.Glyphs), Still: w.Screen.Still, Mouse: w.Screen.Mouse, Remap: w.Screen.Keys,
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
 			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w), readPage(engine, host)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
@@ -190,9 +190,10 @@ func AccessPages(server access.Backend, host string, admins, auditors safetext.T
 
 // Screen is how the program uses the terminal.
 type Screen struct {
-	Glyphs string // ascii, unicode, or "" for that of the locale
-	Still  bool   // nothing moves without need
-	Mouse  bool   // wheel and click
+	Glyphs string              // ascii, unicode, or "" for that of the locale
+	Still  bool                // nothing moves without need
+	Mouse  bool                // wheel and click
+	Keys   map[string][]string // of some actions, by keys.Remap
 }
 
 // ascii reports whether ASCII glyphs are chosen. Without a choice, it reports whether

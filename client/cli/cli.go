@@ -34,6 +34,7 @@ type Program struct {
 	ReadPassword func() (string, error)                                                            // one line from the terminal, without echo
 	Browse       func(ctx context.Context, b Browser) error                                        // the full-screen program
 	BrowseLog    func(ctx context.Context, l LogScreen) error                                      // the full-screen page of a log in a file
+	CheckKeys    func(map[string][]string) error                                                   // of other keys of actions
 	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)                     // sandbox and backend in this process
 	Serve        func(ctx context.Context, o ServeOptions) error                                   // the backend; returns nil when ctx ends
 	Check        func(ctx context.Context, configFile string) ([]Finding, error)                   // checks the dependencies of the backend
@@ -70,9 +71,10 @@ type Browser struct {
 
 // Screen is how full-screen pages use the terminal.
 type Screen struct {
-	Glyphs string // ascii, unicode, or "" for that of the locale
-	Still  bool   // nothing moves without need
-	Mouse  bool   // wheel and click
+	Glyphs string              // ascii, unicode, or "" for that of the locale
+	Still  bool                // nothing moves without need
+	Mouse  bool                // wheel and click
+	Keys   map[string][]string // of some actions
 }
 
 // DemoOptions configure a demo.

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -145,6 +148,9 @@ config.yaml in the config folder has your defaults. Flags come first, then the e
   glyphs: ascii          of the browser: ascii or unicode; without it, the locale decides
   motion: off            of the browser: no blinking cursor, progress every 2 s
   mouse: on              of the browser: the wheel moves, a click selects, a second one opens
+  keys:                  of the browser, by action (docs/keys.md); one key or a list
+    download: [ctrl+o, d]
+    transfers.remove: delete  only on that page
   profiles:
     work: {output: /data/work, limit: 50M}`,
 		Example: `
@@ -197,6 +203,9 @@ func (a *app) settings() ([]configValue, error) {
 	all := []configValue{profile, server}
 	for _, name := range defaultNames() {
 		all = append(all, a.setting(file, a.profileName(), name))
+	}
+	for _, action := range slices.Sorted(maps.Keys(file.Keys)) {
+		all = append(all, configValue{"keys." + action, strings.Join(file.Keys[action], " "), settingsFile})
 	}
 	all = append(all, []configValue{
 		{"config folder", a.Folders.Config, origin(a.Getenv, "XDG_CONFIG_HOME")},

@@ -26,6 +26,8 @@ type defaults struct {
 	Glyphs string `yaml:"glyphs"` // ascii or unicode
 	Motion string `yaml:"motion"` // on or off
 	Mouse  string `yaml:"mouse"`  // on or off
+
+	keys map[string][]string // of actions, for all profiles
 }
 
 // value returns a pointer to the default of a name, nil for an unknown name.
@@ -45,7 +47,35 @@ func defaultNames() []string {
 // profiles.
 type settings struct {
 	All      defaults            `yaml:",inline"`
+	Keys     map[string]keyList  `yaml:"keys"` // of actions of the browser
 	Profiles map[string]defaults `yaml:"profiles"`
+}
+
+// keyList is one key, or a list of keys.
+type keyList []string
+
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
+func (k *keyList) UnmarshalYAML(decode func(any) error) error {
+	var one string
+	if err := decode(&one); err == nil {
+		*k = keyList{one}
+		return nil
+	}
+	var list []string
+	if err := decode(&list); err != nil {
+		return err
+	}
+	*k = list
+	return nil
+}
+
+// remapped returns the chosen keys of actions.
+func (s settings) remapped() map[string][]string {
+	to := make(map[string][]string)
+	for action, list := range s.Keys {
+		to[action] = list
+	}
+	return to
 }
 
 // readSettings reads the file. Without one there are no defaults.
@@ -65,6 +95,15 @@ func (a *app) readSettings() (s settings, err error) {
 	for name, d := range s.Profiles {
 		if err := d.check(path, "profiles."+name+"."); err != nil {
 			return s, err
+		}
+	}
+	if len(s.Keys) > 0 {
+		if err := a.CheckKeys(s.remapped()); err != nil {
+			text := err.Error()
+			if !strings.HasSuffix(text, "?") {
+				text += "."
+			}
+			return s, usagef("%s: keys: %s", safe(path), safe(text))
 		}
 	}
 	return s, s.All.check(path, "")
@@ -102,7 +141,7 @@ func oneOf(value string, list ...string) bool { return value == "" || slices.Con
 
 // screen returns the settings of full-screen pages.
 func (d defaults) screen() Screen {
-	return Screen{Glyphs: d.Glyphs, Still: d.Motion == "off", Mouse: d.Mouse == "on"}
+	return Screen{Glyphs: d.Glyphs, Still: d.Motion == "off", Mouse: d.Mouse == "on", Keys: d.keys}
 }
 
 // expandHome replaces ~/ at the beginning of a path. Without a home folder it
@@ -160,5 +199,6 @@ func (a *app) inForce() (defaults, error) {
 		return defaults{}, err
 	}
 	d.Output = expandHome(d.Output)
+	d.keys = s.remapped()
 	return d, nil
 }
