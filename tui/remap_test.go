@@ -13,7 +13,7 @@ func withKeys(w *program) {
 	ledgers(w)
 	w.deps.Remap = map[string][]string{
 		"down": {"e", "down"}, "download": {"o"}, "filter": {";"}, "sort": {"z"}, "transfers.remove": {"delete"}, "commands": {","},
-		"export": {"E"}, "save-report": {"E"},
+		"export": {"E"}, "save-report": {"E"}, "transfers": {"T"},
 	}
 }
 
@@ -40,6 +40,11 @@ func TestOtherKeys(t *testing.T) {
 		w.Wait(time.Second)
 		w.Type("sort by size")
 		w.Want(t, "z s")
+		w.Press("esc")
+		w.Wait(time.Second)
+		w.Press("T")
+		w.Wait(time.Second)
+		w.Want(t, "No transfers.", "In the browser, o downloads")
 		w.Press("esc")
 		w.Wait(time.Second)
 		w.Press("o")

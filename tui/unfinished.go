@@ -9,6 +9,7 @@ import (
 	"usher/client/quantity"
 	"usher/tui/copymenu"
 	"usher/tui/dialog"
+	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
@@ -81,7 +82,7 @@ func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 		Choices: []dialog.Choice{
 			{Keys: []string{"enter"}, Label: "resume", Cmd: m.transfers.ResumeEarlier(reqs)},
 			{Keys: []string{"x"}, Label: "delete partial files", Cmd: m.transfers.Forget()},
-			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: safetext.New("Kept for later. To resume, press : and type \"unfinished\".")})},
+			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: safetext.New("Kept for later. To resume, press " + m.env.Keys.Shown(keys.Everywhere, keys.Palette) + " and type \"unfinished\".")})},
 		},
 	}
 	m.dialog, m.session.resume = ask, ask

@@ -125,7 +125,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 		}
 	case keys.Reload:
 		if v.kind == reach {
-			return "Refresh: press esc, then refresh the list."
+			return "Refresh: press " + p.Env.Keys.Shown(keys.Access, keys.Back) + ", then refresh the list."
 		}
 	case keys.CopyPath:
 		if v.copied().IsZero() {

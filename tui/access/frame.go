@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
@@ -117,8 +118,9 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	t := p.Env.Theme
 	var say string
 	var hints [][2]string
+	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Access, a, label) }
 	asked := p.asked != nil && p.asked.view == v
-	elsewhere := [][2]string{{"/", "find something else"}, {"a", "all grants"}, {"esc", "back"}}
+	elsewhere := [][2]string{hint(keys.Filter, "find something else"), hint(keys.Grants, "all grants"), hint(keys.Back, "back")}
 	if !p.Env.Me.In(p.Group) {
 		elsewhere = slices.Delete(elsewhere, 1, 2)
 	}
@@ -126,7 +128,7 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	case asked && p.slow:
 		say = "Waiting for the server" + t.Glyphs.Ellipsis
 	case v.problem != "":
-		say, hints = v.problem, [][2]string{{"ctrl+r", "try again"}, {"/", "find something else"}, {"esc", "back"}}
+		say, hints = v.problem, [][2]string{hint(keys.Reload, "try again"), hint(keys.Filter, "find something else"), hint(keys.Back, "back")}
 	case asked:
 	case v.kind == who:
 		say, hints = "No group can read anything there.", elsewhere
@@ -189,7 +191,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	case v == nil:
 		return "", ""
 	case v.problem != "" && v.ans != nil:
-		return t.Warn.Paint(t.Glyphs.Offline + " " + v.problem), t.Muted.Paint("ctrl+r try again")
+		return t.Warn.Paint(t.Glyphs.Offline + " " + v.problem), t.Muted.Paint(p.Env.Keys.Shown(keys.Access, keys.Reload) + " try again")
 	case v.missing():
 		return t.Warn.Paint(v.user.String() + " is not among the people who can read this."), ""
 	case v.kind == can && v.ans != nil && len(v.ans.in) > 0:

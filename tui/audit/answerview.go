@@ -7,6 +7,7 @@ import (
 
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/rows"
 	"usher/tui/theme"
@@ -136,14 +137,15 @@ func (p *Pane) searching(a *answer) string {
 // blank draws the reason of an empty table.
 func (a *answer) blank(p *Pane, w, h int) string {
 	t := p.Env.Theme
+	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Answer, a, label) }
 	say, hints := "", [][2]string(nil)
 	switch {
 	case a.cancel != nil:
-		say, hints = p.searching(a), [][2]string{{"esc", "cancel"}}
+		say, hints = p.searching(a), [][2]string{hint(keys.Back, "cancel")}
 	case a.problem != "":
-		say, hints = a.problem, [][2]string{{"ctrl+r", "try again"}, {"esc", "back"}}
+		say, hints = a.problem, [][2]string{hint(keys.Reload, "try again"), hint(keys.Back, "back")}
 	default:
-		say, hints = "Nothing. No event of this filter belongs here.", [][2]string{{"esc", "back"}}
+		say, hints = "Nothing. No event of this filter belongs here.", [][2]string{hint(keys.Back, "back")}
 	}
 	var out []string
 	for _, l := range format.Wrap(say, max(1, min(60, w-4))) {

@@ -124,7 +124,7 @@ func (p *Verify) comparisonLines(w int) []string {
 	case p.choosing:
 		lines = append(lines, t.Head("Compare with a kept copy", "", w, false),
 			" "+t.Muted.Paint("File  ")+t.Text.Paint(p.field.Shown()),
-			" "+t.Muted.Paint(format.End("A checkpoint (usher audit checkpoint -o FILE) or an export (key e of the log).", w-2, t.Glyphs.Ellipsis)))
+			" "+t.Muted.Paint(format.End("A checkpoint (usher audit checkpoint -o FILE) or an export (key "+p.Env.Keys.Shown(keys.Audit, keys.SaveLog)+" of the log).", w-2, t.Glyphs.Ellipsis)))
 	case p.comparing:
 		lines = append(lines, t.Head("Compare with a kept copy", "", w, false), "   "+t.Muted.Paint("Comparing"+t.Glyphs.Ellipsis))
 	case !p.compareWrong.IsZero():

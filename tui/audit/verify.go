@@ -306,7 +306,7 @@ func (p *Verify) verdict(w int) []string {
 		lines = append(lines, wrapped(r.Finding.String(), w, func(s string) string { return t.Bad.Paint(s) })...)
 		lines = append(lines, "", t.Head("What to do", "", w, false))
 		for i, step := range []string{
-			"Press e to save this report. It has the checkpoint that the server shows.",
+			"Press " + p.Env.Keys.Shown(keys.Proof, keys.SaveReport) + " to save this report. It has the checkpoint that the server shows.",
 			"Send it, with the file of both checkpoints, to your security team.",
 			"Compare the log with a backup: usher audit verify FILE --checkpoint FILE.",
 		} {

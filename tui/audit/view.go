@@ -9,6 +9,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -241,7 +242,7 @@ func (p *Pane) note() string {
 	case p.tail.on && p.log.newer.end:
 		return "following, newest first"
 	case p.tail.on:
-		return "following waits, g shows the newest"
+		return "following waits, " + p.Env.Keys.Shown(keys.Audit, keys.First) + " shows the newest"
 	case n > rows && p.w >= 110:
 		return quantity.Plural(n, "event", "events") + " in " + quantity.Plural(rows, "row", "rows") + ", newest first"
 	}
@@ -253,25 +254,26 @@ func (p *Pane) blank(w, h int) string {
 	t := p.Env.Theme
 	var say string
 	var hints [][2]string
+	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Audit, a, label) }
 	switch {
 	case p.asked != nil && !p.slow:
 	case p.asked != nil:
 		say = "Reading the log" + t.Glyphs.Ellipsis
 	case p.problem.text != "":
 		say = p.problem.text
-		hints = [][2]string{{"ctrl+r", "try again"}, {"/", "filter"}, {"esc", "back"}}
+		hints = [][2]string{hint(keys.Reload, "try again"), hint(keys.Filter, "filter"), hint(keys.Back, "back")}
 	case p.paused():
 		say = "No match in the part of the log that was read so far. A time in the filter shortens the search."
 		if at := p.log.older.reached; !at.IsZero() {
 			say = "No match from now back to " + p.zoned(at).Format("2 January 2006 15:04") + "."
 		}
-		hints = [][2]string{{"ctrl+r", "read on"}, {"/", "change the filter"}, {"esc", "back"}}
+		hints = [][2]string{hint(keys.Reload, "read on"), hint(keys.Filter, "change the filter"), hint(keys.Back, "back")}
 	case p.filter != "" && len(p.log.entries) == 0:
 		say = "No event matches this filter."
-		hints = [][2]string{{"/", "change the filter"}, {"esc", "back"}}
+		hints = [][2]string{hint(keys.Filter, "change the filter"), hint(keys.Back, "back")}
 	case len(p.log.entries) > 0:
 		say = "The only events here are your own reads of the log."
-		hints = [][2]string{{"o", "show them"}, {"esc", "back"}}
+		hints = [][2]string{hint(keys.OwnReads, "show them"), hint(keys.Back, "back")}
 	default:
 		say = "The log has no events."
 	}
@@ -298,7 +300,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	case p.typing:
 		return t.Keys(w-2, [2]string{"enter", "apply"}, [2]string{"tab", "complete"}, [2]string{"up", "earlier filters"}, [2]string{"esc", "cancel"}), ""
 	case p.problem.text != "" && len(p.lines) > 0:
-		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint("ctrl+r try again")
+		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint(p.Env.Keys.Shown(keys.Audit, keys.Reload) + " try again")
 	case len(p.lines) > 0:
 		return t.Muted.Paint(p.searched()), ""
 	}

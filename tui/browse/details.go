@@ -12,6 +12,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -122,7 +123,7 @@ func (d *details) lines(p *Pane, w int) []string {
 		}
 	}
 	if e.Kind != api.KindObject {
-		lines = append(lines, t.Muted.Paint(kindOfEntry(e)), "", t.Text.Bold().Paint("enter")+t.Muted.Paint(" open"),
+		lines = append(lines, t.Muted.Paint(kindOfEntry(e)), "", t.Text.Bold().Paint(p.Env.Keys.Shown(keys.Browser, keys.Enter))+t.Muted.Paint(" open"),
 			t.Text.Bold().Paint("d")+t.Muted.Paint("     download all below"))
 		if p.sizeOf(e) != nil {
 			lines = append(lines, "")
@@ -180,12 +181,12 @@ func (d *details) lines(p *Pane, w int) []string {
 	for _, l := range format.Wrap("Not read yet. Each read is recorded in the audit log.", w) {
 		lines = append(lines, t.Text.Paint(l))
 	}
-	lines = append(lines, t.Text.Bold().Paint("v")+t.Muted.Paint(" read it"))
+	lines = append(lines, t.Text.Bold().Paint(p.Env.Keys.Shown(keys.Details, keys.Read))+t.Muted.Paint(" read it"))
 	if more := "checksum, version, grant"; !have && d.asking != keyOf(e) {
 		if e.Unsized() {
 			more = "size, checksum, version"
 		}
-		lines = append(lines, t.Text.Bold().Paint("enter")+t.Muted.Paint(" "+more))
+		lines = append(lines, t.Text.Bold().Paint(p.Env.Keys.Shown(keys.Browser, keys.Enter))+t.Muted.Paint(" "+more))
 	}
 	return lines
 }

@@ -199,11 +199,12 @@ func (p *Pane) blank(w, h int) string {
 	var say string
 	var hints [][2]string
 	l := p.now()
-	up := [2]string{"h", "parent folder"}
+	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Browser, a, label) }
+	up := hint(keys.Parent, "parent folder")
 	switch {
 	case p.problem.err != nil:
 		say = p.problem.text
-		hints = [][2]string{{"ctrl+r", "try again"}, {"i", "session"}}
+		hints = [][2]string{hint(keys.Reload, "try again"), hint(keys.Session, "session")}
 		if p.here.location.bucket != "" {
 			hints = append(hints, up)
 		}
@@ -218,16 +219,16 @@ func (p *Pane) blank(w, h int) string {
 		}
 	case p.filter != "":
 		say = "Nothing matches \"" + safetext.Line(p.filter) + "\"."
-		hints = [][2]string{{"esc", "show all " + quantity.Count(l.n)}}
+		hints = [][2]string{hint(keys.Back, "show all "+quantity.Count(l.n))}
 	case p.here.location.query != "":
 		say = p.nothingFound(l)
-		hints = [][2]string{{"F", "another search"}, {"esc", "the folder"}}
+		hints = [][2]string{hint(keys.FindHere, "another search"), hint(keys.Back, "the folder")}
 	case p.here.location.bucket == "":
 		say = api.NoBucket
-		hints = [][2]string{{"i", "show your groups"}, {"ctrl+r", "refresh"}}
+		hints = [][2]string{hint(keys.Session, "show your groups"), hint(keys.Reload, "refresh")}
 	default:
 		say = "Nothing here that you can see."
-		hints = [][2]string{up, {"ctrl+r", "refresh"}}
+		hints = [][2]string{up, hint(keys.Reload, "refresh")}
 	}
 	var lines []string
 	for _, s := range format.Wrap(say, min(60, w-4)) {
@@ -254,7 +255,7 @@ func (p *Pane) Status(w int) (left, right string) {
 		left = t.Text.Paint(p.copyTitle())
 	case p.stale && p.problem.err != nil:
 		left = t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text)
-		right = t.Muted.Paint("ctrl+r try now")
+		right = t.Muted.Paint(p.Env.Keys.Shown(keys.Browser, keys.Reload) + " try now")
 	}
 	if note := p.watchNote(); right == "" && note != nil {
 		right = t.Muted.Paint(format.Fit(w-4-format.Width(left), note...))

@@ -92,7 +92,7 @@ func (p *Page) content(w int) string {
 		out = append(out, "")
 	}
 	if p.gone {
-		return strings.Join(append(out, " "+t.Text.Paint("The text is no longer shown: its links have expired. ctrl+r makes new ones.")), "\n")
+		return strings.Join(append(out, " "+t.Text.Paint("The text is no longer shown: its links have expired. "+p.env.Keys.Shown(p.Context(), keys.Reload)+" makes new ones.")), "\n")
 	}
 	for _, l := range strings.Split(p.r.text, "\n") {
 		out = append(out, strings.Split(ansi.Hardwrap(l, max(1, w), true), "\n")...)

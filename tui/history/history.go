@@ -141,7 +141,7 @@ func (p *Page) View(w, h int) string {
 		if !p.loaded {
 			say = ""
 		}
-		return head + "\n" + strings.Join(pane.Center([]string{t.Text.Bold().Paint(say), "", t.Keys(w-4, [2]string{"esc", "back"})}, w, h-1), "\n")
+		return head + "\n" + strings.Join(pane.Center([]string{t.Text.Bold().Paint(say), "", t.Keys(w-4, p.env.Keys.Hint(keys.Everywhere, keys.Back, "back"))}, w, h-1), "\n")
 	}
 	columns := strings.Repeat(" ", gutter) + format.PadRight("Ended", p.timeW) + "  " + format.PadRight("Path", p.pathW) +
 		format.PadLeft("Size", 1+quantity.SizeWidth) + "  " + format.PadRight("Checked by", endWidth)

@@ -170,6 +170,18 @@ type Group struct {
 	Bindings []Binding
 }
 
+// Shown returns the displayed key of an action in a context, "" for an action that it
+// does not bind.
+func (m Map) Shown(c Context, a Action) string {
+	b, _ := m.Binding(c, a)
+	return b.Shown()
+}
+
+// Hint returns the displayed key of an action with another label.
+func (m Map) Hint(c Context, a Action, label string) [2]string {
+	return [2]string{m.Shown(c, a), label}
+}
+
 // Hints returns key and label of some actions, for theme.Keys. It omits an action
 // that the context does not bind.
 func (m Map) Hints(c Context, actions ...Action) [][2]string {

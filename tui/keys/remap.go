@@ -106,7 +106,7 @@ func unusable(k, action string) string {
 	letter, ctrl := strings.CutPrefix(k, "ctrl+")
 	r, n := utf8.DecodeRuneInString(letter)
 	if n == len(letter) && n > 0 && r != utf8.RuneError {
-		if ctrl && r >= 'a' && r <= 'z' || !ctrl && unicode.IsGraphic(r) && r != ' ' {
+		if ctrl && r >= 'a' && r <= 'z' || !ctrl && unicode.IsGraphic(r) && !unicode.Is(unicode.M, r) && !unicode.IsSpace(r) {
 			return ""
 		}
 	}

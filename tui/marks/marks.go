@@ -140,7 +140,7 @@ func (p *Page) View(w, h int) string {
 	p.list.Resize(w, h-2)
 	head := t.Head("Marked", p.total(), w, true)
 	if len(p.all) == 0 {
-		return head + "\n" + strings.Join(pane.Center([]string{t.Text.Bold().Paint("There are no marks."), "", t.Keys(w-4, [2]string{"esc", "back"})}, w, h-1), "\n")
+		return head + "\n" + strings.Join(pane.Center([]string{t.Text.Bold().Paint("There are no marks."), "", t.Keys(w-4, p.env.Keys.Hint(keys.Everywhere, keys.Back, "back"))}, w, h-1), "\n")
 	}
 	size, name := "Size", "Path "+t.Glyphs.Up
 	if p.bySize {

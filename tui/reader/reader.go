@@ -170,7 +170,7 @@ func (p *Pane) loaded(m loaded) tea.Cmd {
 	if m.err != nil {
 		p.wrong = pane.Sentence(m.err, p.Server)
 		if changed(m.err) {
-			p.wrong = safetext.New("The file has changed on the server. ctrl+r reads it again.")
+			p.wrong = safetext.New("The file has changed on the server. " + p.Env.Keys.Shown(keys.Preview, keys.Reload) + " reads it again.")
 		}
 		return pane.Send(pane.Failed{Err: m.err})
 	}

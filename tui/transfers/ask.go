@@ -179,9 +179,9 @@ func (a *Confirm) start(c download.Conflict) tea.Cmd {
 	}
 	a.started, a.gone = true, true
 	reqs := a.requests(c)
-	say := safetext.New(quantity.Plural(len(a.files), "download", "downloads") + " started. t shows the queue.")
+	say := safetext.New(quantity.Plural(len(a.files), "download", "downloads") + " started. " + a.p.queueKey() + " shows the queue.")
 	if a.counting || a.more {
-		say = safetext.New("Download started; counting continues. t shows the queue.")
+		say = safetext.New("Download started; counting continues. " + a.p.queueKey() + " shows the queue.")
 	}
 	if len(reqs) == 1 && (!reqs[0].Folder || len(a.files) == 0 && !a.counting) {
 		name := api.Path{Bucket: reqs[0].Bucket, Key: reqs[0].Key}.Base()

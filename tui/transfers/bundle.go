@@ -9,6 +9,7 @@ import (
 	"usher/client/download"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -228,15 +229,15 @@ func (p *Pane) bundleReason(b *bundle, w int) []string {
 			out = append(out, indent+t.Text.Paint(l))
 		}
 	}
-	fold := [2]string{"enter", "show the files"}
+	fold := p.hint(keys.Enter, "show the files")
 	if p.open[b.key] {
 		fold[1] = "hide the files"
 	}
-	keys := [][2]string{fold}
+	hints := [][2]string{fold}
 	if b.retries(p) {
-		keys = append(keys, [2]string{"r", "try all again"})
+		hints = append(hints, p.hint(keys.Again, "try all again"))
 	}
-	return append(out, indent+t.Keys(w, append(keys, [2]string{"x", "remove all"})...))
+	return append(out, indent+t.Keys(w, append(hints, p.hint(keys.Remove, "remove all"))...))
 }
 
 // retries reports whether the transfers of a bundle can be tried again together.

@@ -243,7 +243,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 		case b != nil && (a == keys.Remove || a == keys.CopyPath || a == keys.Again && b.retries(p)):
 			return ""
 		case b != nil:
-			return "Press enter to show the files. This key acts on one of them."
+			return "Press " + p.Env.Keys.Shown(keys.Transfers, keys.Enter) + " to show the files. This key acts on one of them."
 		case t == nil:
 			return "There is no transfer here."
 		}

@@ -23,7 +23,7 @@ type Ended struct{ Text safetext.Text }
 // ones that were already here, and the failed ones.
 func (p *Pane) ended() tea.Cmd {
 	s := p.snap
-	say := pane.Say{Tone: pane.Good, Text: safetext.New(summary(s))}
+	say := pane.Say{Tone: pane.Good, Text: safetext.New(summary(s, p.queueKey()))}
 	if s.FilesDiffer > 0 || s.FilesFailed > 0 {
 		say.Tone = pane.Warning
 	}
@@ -39,13 +39,13 @@ func (p *Pane) ended() tea.Cmd {
 }
 
 // summary returns that sentence, "" for an empty batch.
-func summary(s download.Snapshot) string {
+func summary(s download.Snapshot, queue string) string {
 	same, left := s.FilesSame, s.FilesDiffer
 	came := s.FilesDone - same - left
 	var say []string
 	if s.FilesFailed > 0 {
-		say = append(say, fmt.Sprintf("%s of %s failed. t shows why.",
-			quantity.Count(s.FilesFailed), quantity.Plural(s.FilesDone+s.FilesFailed, "file", "files")))
+		say = append(say, fmt.Sprintf("%s of %s failed. %s shows why.",
+			quantity.Count(s.FilesFailed), quantity.Plural(s.FilesDone+s.FilesFailed, "file", "files"), queue))
 	}
 	if came > 0 {
 		text := quantity.Plural(came, "file", "files") + ", " + quantity.Size(s.BytesNew)
@@ -60,7 +60,7 @@ func summary(s download.Snapshot) string {
 		say = append(say, text)
 	}
 	if left > 0 {
-		say = append(say, quantity.Plural(left, "file differs and was not replaced.", "files differ and were not replaced.")+" t shows more.")
+		say = append(say, quantity.Plural(left, "file differs and was not replaced.", "files differ and were not replaced.")+" "+queue+" shows more.")
 	}
 	if same > 0 {
 		say = append(say, quantity.Plural(same, "file was already here and identical.", "files were already here and identical."))

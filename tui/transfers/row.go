@@ -9,6 +9,7 @@ import (
 	"usher/client/download"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/rows"
 	"usher/tui/theme"
@@ -270,11 +271,19 @@ func (p *Pane) reason(x *download.Transfer, cursor bool, w int) []string {
 	return out
 }
 
+// queueKey returns the key that opens this page.
+func (p *Pane) queueKey() string { return p.Env.Keys.Shown(keys.Everywhere, keys.OpenTransfers) }
+
+// hint returns the key of an action with another label.
+func (p *Pane) hint(a keys.Action, label string) [2]string {
+	return p.Env.Keys.Hint(keys.Transfers, a, label)
+}
+
 // expanded returns the sentence and the keys below the row under the cursor. Both
 // may be empty.
-func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
+func (p *Pane) expanded(x *download.Transfer) (say string, hints [][2]string) {
 	say, request := sentence(x)
-	again, remove := "try again", [2]string{"x", "remove from the list"}
+	again, remove := "try again", p.hint(keys.Remove, "remove from the list")
 	if x.Done > 0 {
 		again += " from " + quantity.Size(x.Done)
 	}
@@ -290,16 +299,16 @@ func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
 		if x.Err == nil {
 			say = ""
 		}
-		return say, [][2]string{{"p", "resume"}, remove}
+		return say, [][2]string{p.hint(keys.Pause, "resume"), remove}
 	case download.Skipped:
 		if !x.Differs {
 			return "", nil
 		}
-		return say, [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
+		return say, [][2]string{p.hint(keys.KeepBoth, "keep both"), p.hint(keys.Again, "replace"), remove}
 	case download.Failed:
 		switch {
 		case errors.Is(x.Err, download.ErrExists):
-			return say, [][2]string{{"b", "keep both"}, {"r", "replace"}, remove}
+			return say, [][2]string{p.hint(keys.KeepBoth, "keep both"), p.hint(keys.Again, "replace"), remove}
 		case errors.Is(x.Err, download.ErrChanged):
 			again = "download the new version"
 		case x.Folder && x.FilesFailed > 0:
@@ -314,9 +323,9 @@ func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
 		if request != "" {
 			say += " (request " + safetext.Line(request) + ")"
 		}
-		return say, [][2]string{{"r", again}, remove}
+		return say, [][2]string{p.hint(keys.Again, again), remove}
 	case download.WaitingNetwork:
-		return say, [][2]string{{"r", "try now"}, remove}
+		return say, [][2]string{p.hint(keys.Again, "try now"), remove}
 	case download.WaitingSignIn:
 		return say, [][2]string{remove}
 	case download.Denied:
@@ -326,7 +335,7 @@ func (p *Pane) expanded(x *download.Transfer) (say string, keys [][2]string) {
 		if request != "" {
 			say += " (request " + safetext.Line(request) + ")"
 		}
-		return say, [][2]string{{"r", "try again"}, remove}
+		return say, [][2]string{p.hint(keys.Again, "try again"), remove}
 	}
 	return "", nil
 }

@@ -7,6 +7,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
@@ -22,7 +23,7 @@ func (p *Pane) View(w, h int) string {
 	head := t.Head("Transfers", p.limits(), w, true)
 	if len(p.shown) == 0 {
 		lines := []string{head, "", "  " + t.Text.Bold().Paint("No transfers."), "",
-			"  " + t.Muted.Paint("In the browser, d downloads the marked files or the one under the cursor.")}
+			"  " + t.Muted.Paint("In the browser, "+p.Env.Keys.Shown(keys.Browser, keys.Download)+" downloads the marked files or the one under the cursor.")}
 		for len(lines) < h {
 			lines = append(lines, "")
 		}
