@@ -81,7 +81,7 @@ usher audit who:ada since:24h
 	flags.Var(textFlag{&format, "template"}, "format", "print each JSON value by a template of Go, like '{{.path}} {{.size}}'")
 	flags.Var(textFlag{&jq, "expr"}, "jq", "print each JSON value by an expression of jq, like '.path'")
 	// Not through run: cobra checks the flags of the command after it.
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.setShape(format, jq) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.setShape(cmd.Context(), format, jq) }
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print errors and the requested output only")
 	flags.BoolVar(&a.debug, "debug", false, "show calls and causes on stderr; never secrets")
 	root.AddGroup(

@@ -210,7 +210,7 @@ func Main(ctx context.Context, p Program, args []string) int {
 	err := a.execute(client.WithWait(ctx, a.waits), args)
 	a.note.end()
 	if err == nil {
-		err = a.shape.failure()
+		err = a.shape.failure(ctx)
 	}
 	if lost := out.finish(); lost != nil && ctx.Err() == nil {
 		err = lost

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -147,16 +148,19 @@ func (s *shaped) render(w io.Writer, line []byte) {
 
 // failure returns the first failure of the expression, or nil. One of stdout is
 // reported by output.
-func (s *shaped) failure() error {
-	if s == nil || s.err == nil {
+func (s *shaped) failure(ctx context.Context) error {
+	switch {
+	case s == nil || s.err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
 	return usagef("--format or --jq does not fit this output: %s. docs/json.md has the names.", strings.TrimRight(safe(s.err.Error()), "."))
 }
 
 // setShape compiles --format or --jq. Both imply the values of --json; errors stay
 // sentences.
-func (a *app) setShape(format, jq string) error {
+func (a *app) setShape(ctx context.Context, format, jq string) error {
 	var by render.Renderer
 	var err error
 	switch {
@@ -165,7 +169,7 @@ func (a *app) setShape(format, jq string) error {
 	case format != "":
 		by, err = render.NewTemplate(format)
 	case jq != "":
-		by, err = render.NewJQ(jq)
+		by, err = render.NewJQ(ctx, jq)
 	default:
 		return nil
 	}

@@ -32,10 +32,10 @@ func (p *Pane) Front(is bool) { p.inFront = is }
 
 // Over SSH, rates and times left change every steadyTime: their last digits differ in
 // each copy of the queue, and a frame repeats a line from its first changed cell to its
-// last. Bars are short for the same reason. A time left of at most lastSeconds is always exact.
+// last. Bars are short for the same reason. A time left of at most exactLeft is always exact.
 const (
 	steadyTime  = 5 * time.Second
-	lastSeconds = 10 * time.Second
+	exactLeft = 10 * time.Second
 )
 
 // steady keeps the rates and times of the copy before in a new one.
@@ -62,4 +62,4 @@ func (p *Pane) steady(s *download.Snapshot) {
 }
 
 // steadies reports whether a time left stays on the screen.
-func steadies(before, now time.Duration) bool { return min(before, now) > lastSeconds }
+func steadies(before, now time.Duration) bool { return min(before, now) > exactLeft }

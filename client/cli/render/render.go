@@ -6,6 +6,7 @@ package render
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -65,8 +66,8 @@ func (t tmpl) Render(w io.Writer, value []byte) error {
 
 // NewJQ returns a renderer for an expression of jq. Each result is a line: a text
 // as it is, other values in JSON. The expression has no access to the environment,
-// to files and to other values.
-func NewJQ(text string) (Renderer, error) {
+// to files and to other values. The end of ctx ends an expression without an end.
+func NewJQ(ctx context.Context, text string) (Renderer, error) {
 	query, err := gojq.Parse(text)
 	if err != nil {
 		return nil, err
@@ -75,17 +76,20 @@ func NewJQ(text string) (Renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jq{code}, nil
+	return jq{ctx, code}, nil
 }
 
-type jq struct{ code *gojq.Code }
+type jq struct {
+	ctx  context.Context
+	code *gojq.Code
+}
 
 func (j jq) Render(w io.Writer, value []byte) error {
 	v, err := decode(value)
 	if err != nil {
 		return err
 	}
-	for results := j.code.Run(v); ; {
+	for results := j.code.RunWithContext(j.ctx, v); ; {
 		r, ok := results.Next()
 		if !ok {
 			return nil

@@ -1,10 +1,13 @@
 package render_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/client/cli/render"
 )
@@ -24,7 +27,7 @@ func TestRender(t *testing.T) {
 		{"jq", `env | length`, "0\n"},
 		{"jq", `$ENV | length`, "0\n"},
 	} {
-		make := render.NewJQ
+		make := func(text string) (render.Renderer, error) { return render.NewJQ(t.Context(), text) }
 		if row.kind == "format" {
 			make = render.NewTemplate
 		}
@@ -39,14 +42,14 @@ func TestRender(t *testing.T) {
 		}
 	}
 	for _, text := range []string{".[", "nofunc", "input_filename(1)"} {
-		if _, err := render.NewJQ(text); err == nil {
+		if _, err := render.NewJQ(t.Context(), text); err == nil {
 			t.Errorf("%s is accepted", text)
 		}
 	}
 	if _, err := render.NewTemplate("{{"); err == nil {
 		t.Error("an open template is accepted")
 	}
-	r, err := render.NewJQ(".path | keys")
+	r, err := render.NewJQ(t.Context(), ".path | keys")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +59,7 @@ func TestRender(t *testing.T) {
 }
 
 func ExampleNewJQ() {
-	r, err := render.NewJQ(`"\(.size) \(.path)"`)
+	r, err := render.NewJQ(context.Background(), `"\(.size) \(.path)"`)
 	if err != nil {
 		panic(err)
 	}
@@ -64,4 +67,17 @@ func ExampleNewJQ() {
 		fmt.Println(err)
 	}
 	// Output: 4 lab/a.csv
+}
+
+// The end of the context ends an expression that has no end.
+func TestEndlessExpression(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	r, err := render.NewJQ(ctx, "def f: f; f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Render(&strings.Builder{}, []byte(line)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
 }
