@@ -79,6 +79,9 @@ func (s *search) request(query string) (in api.SearchRequest, err error) {
 	if strings.TrimSpace(query) == "" {
 		return in, usagef("The search has no text. To find all files below a folder: usher ls -R PATH")
 	}
+	if !s.paths.literal && (strings.HasPrefix(query, "size:") || strings.HasPrefix(query, "modified:")) {
+		return in, usagef("size: and modified: are terms of the browser. Here they are flags: usher search TEXT PATH --size '>100M' --newer-than 7d. To search for this text, add --literal.")
+	}
 	if len(query) > api.MaxQuery {
 		return in, usagef("The query has more than %d bytes.", api.MaxQuery)
 	}

@@ -235,7 +235,11 @@ func (s *sum) compare(ctx context.Context) error {
 	case checked == 0:
 		return usagef("%s has no checksum.", safe(s.check))
 	case wrong > 0:
-		return &failedError{text: fmt.Sprintf("%s of %s differ.", quantity.Count(wrong), quantity.Plural(checked, "file", "files")), exit: api.ExitIntegrity}
+		differ := "differ"
+		if wrong == 1 {
+			differ = "differs"
+		}
+		return &failedError{text: fmt.Sprintf("%s of %s %s.", quantity.Count(wrong), quantity.Plural(checked, "file", "files"), differ), exit: api.ExitIntegrity}
 	}
 	return nil
 }
