@@ -270,8 +270,8 @@ func (m *Model) failed(err error) tea.Cmd {
 	case api.SignedOut(err):
 		return m.ended(err)
 	case api.Offline(err):
-		if m.env.Me.Online {
-			m.say = pane.Say{} // an earlier sentence does not hide the failure
+		if t := m.say.Tone; m.env.Me.Online && t != pane.Warning && t != pane.Bad {
+			m.say = pane.Say{} // an earlier success does not hide the failure
 		}
 		m.env.Me.Online = false
 		m.session.lost = pane.Sentence(err, m.deps.Server)

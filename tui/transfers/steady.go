@@ -34,8 +34,8 @@ func (p *Pane) Front(is bool) { p.inFront = is }
 // each copy of the queue, and a frame repeats a line from its first changed cell to its
 // last. Bars are short for the same reason. A time left of at most exactLeft is always exact.
 const (
-	steadyTime  = 5 * time.Second
-	exactLeft = 10 * time.Second
+	steadyTime = 5 * time.Second
+	exactLeft  = 10 * time.Second
 )
 
 // steady keeps the rates and times of the copy before in a new one.

@@ -23,7 +23,8 @@ type Screen struct {
 	program *tea.Program
 	term    *vt.SafeEmulator
 	bytes   atomic.Int64
-	log     io.Writer
+	mu      sync.Mutex
+	log     io.Writer // mu
 	done    chan error
 	stop    sync.Once
 }
@@ -54,14 +55,20 @@ func (s *Screen) Stop() { s.stop.Do(func() { s.program.Kill(); <-s.done }) }
 // Write writes to the terminal. The program calls it.
 func (s *Screen) Write(p []byte) (int, error) {
 	s.bytes.Add(int64(len(p)))
+	s.mu.Lock()
 	if s.log != nil {
 		_, _ = s.log.Write(p)
 	}
+	s.mu.Unlock()
 	return s.term.Write(p)
 }
 
 // Log copies all further output to w.
-func (s *Screen) Log(w io.Writer) { s.log = w }
+func (s *Screen) Log(w io.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = w
+}
 
 // Bytes returns the number of bytes written to the terminal.
 func (s *Screen) Bytes() int64 { return s.bytes.Load() }
