@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/backend/audit/bundle"
 	"usher/backend/audit/checkpoint"
 	"usher/client/evidence"
 	"usher/client/quantity"
@@ -83,11 +84,27 @@ func (a *app) source(ctx context.Context, from auditFile) (auditSource, error) {
 		fmt.Fprintf(a.Err, "%s: %s by %s at %s UTC, %s.\n", safe(path), quantity.Plural(int(file.Report.Events), "event", "events"), safe(m.By),
 			m.At.UTC().Format("2006-01-02 15:04"), ofKey(verifier))
 	}
+	if text := extent(file.Report.Manifest); text != "" && !a.quiet {
+		fmt.Fprintln(a.Err, text)
+	}
 	at := file.Report.Manifest.At
 	offline := question.Offline{Pages: file, Now: func() time.Time { return at }}
 	return auditSource{Source: offline, upto: at, close: file.Close, offline: offline, check: func(context.Context) (LogState, error) {
 		return exportState(file, verifier), nil
 	}}, nil
+}
+
+// extent describes the events of the log that an export lacks, or "": a search in it
+// finds none of them.
+func extent(m bundle.Manifest) string {
+	records := fmt.Sprintf("records %s to %s of %s", quantity.Count(int(m.FirstRecord)), quantity.Count(int(m.LastRecord)), quantity.Count(int(m.Records)))
+	switch whole := m.FirstRecord == 1 && m.LastRecord == m.Records; {
+	case m.Query != "" && !m.Complete:
+		return fmt.Sprintf("The file has only the events that match %s; no other event of the log can be found in it.", safe(m.Query))
+	case !whole && m.FirstRecord > 0:
+		return fmt.Sprintf("The file has only %s; no other event of the log can be found in it.", records)
+	}
+	return ""
 }
 
 func ofKey(v *checkpoint.Verifier) string {
