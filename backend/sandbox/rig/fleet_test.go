@@ -247,7 +247,10 @@ func (i *instance) start() {
 		i.url = "http://" + address
 	} else {
 		i.cmd = exec.Command(tool(t, "USHER_RIG_RIE"), "--runtime-interface-emulator-address", address, "--runtime-api-address", unusedPort(t), tool(t, "USHER_RIG_LAMBDA"))
-		i.cmd.Env = slices.Concat(i.f.env, []string{"USHER_STATE=dynamodb:" + i.f.stateTable(i.n)}, i.env)
+		i.cmd.Env = slices.Concat(i.f.env, i.env)
+		if !slices.Contains(i.env, "USHER_TASK=stream") { // it refuses a variable that it does not use
+			i.cmd.Env = append(i.cmd.Env, "USHER_STATE=dynamodb:"+i.f.stateTable(i.n))
+		}
 		i.url = "http://" + address + "/2015-03-31/functions/function/invocations"
 	}
 	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log
