@@ -71,6 +71,7 @@ type row struct {
 
 // Page shows the comparison. See New.
 type Page struct {
+	pane.NoField
 	Deps
 	list   *rows.List
 	run    *run
@@ -357,15 +358,6 @@ func (p *Page) Why(a keys.Action) safetext.Text {
 	}
 	return safetext.Text{}
 }
-
-// Typing is false: the page has no text field.
-func (p *Page) Typing() bool { return false }
-
-// Key does nothing: the page has no text field.
-func (p *Page) Key(tea.KeyPressMsg) tea.Cmd { return nil }
-
-// Cursor returns nil: the page has no text field.
-func (p *Page) Cursor() *tea.Cursor { return nil }
 
 // Handle adds a page of results.
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {

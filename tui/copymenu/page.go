@@ -21,6 +21,7 @@ const MaxClipboard = 74_994
 // Page shows a copied text from the first cell of each line on, so that a terminal
 // without OSC 52 can select it. A text with links is removed when their life ends.
 type Page struct {
+	pane.NoField
 	env  *pane.Env
 	now  func() time.Time
 	r    Result
@@ -131,15 +132,6 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 
 // Why returns the zero Text: all actions are possible.
 func (p *Page) Why(keys.Action) safetext.Text { return safetext.Text{} }
-
-// Typing is false: the page has no text field.
-func (p *Page) Typing() bool { return false }
-
-// Key does nothing: the page has no text field.
-func (p *Page) Key(tea.KeyPressMsg) tea.Cmd { return nil }
-
-// Cursor returns nil: the page has no text field.
-func (p *Page) Cursor() *tea.Cursor { return nil }
 
 // Handle removes expired links, and draws again after a change of the theme.
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {

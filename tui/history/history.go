@@ -21,6 +21,7 @@ import (
 
 // Page shows the history. See New.
 type Page struct {
+	pane.NoField
 	env    *pane.Env
 	load   func() history.State
 	state  history.State
@@ -214,15 +215,6 @@ func (p *Page) Why(a keys.Action) safetext.Text {
 	}
 	return safetext.Text{}
 }
-
-// Typing is false: the page has no text field.
-func (p *Page) Typing() bool { return false }
-
-// Key does nothing: the page has no text field.
-func (p *Page) Key(tea.KeyPressMsg) tea.Cmd { return nil }
-
-// Cursor returns nil: the page has no text field.
-func (p *Page) Cursor() *tea.Cursor { return nil }
 
 // Handle handles the page's messages.
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {

@@ -32,6 +32,7 @@ type Marks interface {
 
 // Page shows the marks. See New.
 type Page struct {
+	pane.NoField
 	env     *pane.Env
 	marks   Marks
 	version uint64
@@ -280,15 +281,6 @@ func (p *Page) Why(a keys.Action) safetext.Text {
 	}
 	return safetext.New(copymenu.Why(a, p.files()))
 }
-
-// Typing is false: the page has no text field.
-func (p *Page) Typing() bool { return false }
-
-// Key does nothing: the page has no text field.
-func (p *Page) Key(tea.KeyPressMsg) tea.Cmd { return nil }
-
-// Cursor returns nil: the page has no text field.
-func (p *Page) Cursor() *tea.Cursor { return nil }
 
 // Handle draws again after a change of the theme.
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {

@@ -217,6 +217,18 @@ func Sentence(err error, host string) safetext.Text {
 	return safetext.New("No answer from " + host + ".")
 }
 
+// NoField is the part of a page without a text field.
+type NoField struct{}
+
+// Typing is false.
+func (NoField) Typing() bool { return false }
+
+// Key does nothing.
+func (NoField) Key(tea.KeyPressMsg) tea.Cmd { return nil }
+
+// Cursor returns nil.
+func (NoField) Cursor() *tea.Cursor { return nil }
+
 // Short returns a local path with ~ for the home folder, raw. Without a home it is the
 // whole path.
 func Short(path, home string) string {

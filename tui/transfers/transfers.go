@@ -70,6 +70,7 @@ type Deps struct {
 
 // Pane is the page. See New.
 type Pane struct {
+	pane.NoField
 	Deps
 	list        *rows.List
 	gen         uint64 // incremented by Fresh
@@ -375,15 +376,6 @@ func (p *Pane) Title() []string { return []string{"Transfers"} }
 
 // Context returns the bindings of the page.
 func (p *Pane) Context() keys.Context { return keys.Transfers }
-
-// Typing is false: the page has no text field.
-func (p *Pane) Typing() bool { return false }
-
-// Key does nothing: the page has no text field.
-func (p *Pane) Key(tea.KeyPressMsg) tea.Cmd { return nil }
-
-// Cursor returns nil: the page has no text field.
-func (p *Pane) Cursor() *tea.Cursor { return nil }
 
 var (
 	_ pane.Pane   = (*Pane)(nil)

@@ -42,6 +42,7 @@ const callLimit = 30 * time.Second
 
 // Page shows the versions. See New.
 type Page struct {
+	pane.NoField
 	Deps
 	list    *rows.List
 	all     []api.ObjectVersion
@@ -278,15 +279,6 @@ func (p *Page) Why(a keys.Action) safetext.Text {
 	}
 	return safetext.Text{}
 }
-
-// Typing is false: the page has no text field.
-func (p *Page) Typing() bool { return false }
-
-// Key does nothing: the page has no text field.
-func (p *Page) Key(tea.KeyPressMsg) tea.Cmd { return nil }
-
-// Cursor returns nil: the page has no text field.
-func (p *Page) Cursor() *tea.Cursor { return nil }
 
 // Handle adds a page of versions.
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {
