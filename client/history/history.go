@@ -9,11 +9,6 @@
 package history
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,15 +16,13 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gofrs/flock"
-
 	"usher/backend/api"
+	"usher/client/statefile"
 )
 
 // Bounds of a State.
 const (
 	MaxEntries = 1000
-	maxFile    = 60_000 // bytes; session.Folders reads at most 64 KiB
 )
 
 // version is the version of the file's format.
@@ -100,49 +93,16 @@ type stored struct {
 // that is too large.
 func (s State) encode() ([]byte, error) {
 	for {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		if err := e.Encode(stored{version, s}); err != nil {
-			return nil, err
-		}
-		if b.Len() <= maxFile || len(s.Entries) == 0 {
-			return b.Bytes(), nil
+		content, err := statefile.Encode(stored{version, s})
+		if err != nil || len(content) <= statefile.MaxBytes || len(s.Entries) == 0 {
+			return content, err
 		}
 		s.Entries = s.Entries[(len(s.Entries)+7)/8:]
 	}
 }
 
-// decode returns the state of a file's content. Newer is true for the file of a newer
-// program.
-func decode(content []byte) (s State, newer bool) {
-	var v struct {
-		Version int `json:"version"`
-	}
-	if json.Unmarshal(content, &v) != nil || v.Version != version {
-		return State{}, v.Version > version
-	}
-	var all stored
-	if json.Unmarshal(content, &all) != nil {
-		return State{}, false
-	}
-	return all.valid(), false
-}
-
-// Files stores small state files (session.Folders). SaveState replaces a file
-// atomically, with mode 0600. LoadState refuses a file of another user of the machine.
-type Files interface {
-	LoadState(name string) ([]byte, error)
-	SaveState(name string, data []byte) error
-	StateFile(name string) string
-}
-
-// Times: ends within writeDelay are written together; lockLimit is the longest wait
-// for another program that writes.
-const (
-	writeDelay = time.Second
-	lockLimit  = 5 * time.Second
-)
+// writeDelay is the time in which ends are written together.
+const writeDelay = time.Second
 
 // change is the downloads that are not written yet.
 type change struct {
@@ -154,8 +114,7 @@ type change struct {
 // Store is the history of one person at one server. Its methods may be called at the
 // same time.
 type Store struct {
-	files Files
-	name  string
+	file statefile.File
 
 	mu    sync.Mutex
 	next  change
@@ -163,9 +122,8 @@ type Store struct {
 }
 
 // New returns the store of a person, by the identity, at a server.
-func New(files Files, server, identity string) *Store {
-	sum := sha256.Sum256([]byte(server + "\x00" + identity))
-	return &Store{files: files, name: "history-" + hex.EncodeToString(sum[:8]) + ".json"}
+func New(files statefile.Files, server, identity string) *Store {
+	return &Store{file: statefile.New(files, "history", version, server, identity)}
 }
 
 // Load returns the history with the downloads that are not written yet. Without a
@@ -177,12 +135,9 @@ func (s *Store) Load() State {
 	return state.after(s.next)
 }
 
-func (s *Store) load() (State, bool) {
-	content, err := s.files.LoadState(s.name)
-	if err != nil {
-		return State{}, false
-	}
-	return decode(content)
+func (s *Store) load() (State, error) {
+	all, err := statefile.Read[stored](s.file)
+	return all.valid(), err
 }
 
 // Add adds a download. It is written soon, and by Flush.
@@ -210,23 +165,17 @@ func (s *Store) Flush() error {
 	if len(s.next.entries) == 0 {
 		return nil
 	}
-	// Some file systems have no locks, and the folder does not exist before the first
-	// file. A program can then lose the downloads of another one.
-	ctx, cancel := context.WithTimeout(context.Background(), lockLimit)
-	defer cancel()
-	lock := flock.New(s.files.StateFile(s.name)+".lock", flock.SetPermissions(0o600))
-	if locked, err := lock.TryLockContext(ctx, 10*time.Millisecond); err == nil && locked {
-		defer func() { _ = lock.Unlock() }()
-	}
-	now, newer := s.load()
-	if newer {
+	err := s.file.Change(func() ([]byte, error) {
+		now, err := s.load()
+		if err != nil {
+			return nil, err
+		}
+		return now.after(s.next).encode()
+	})
+	switch {
+	case errors.Is(err, statefile.ErrNewer):
 		return ErrNewer
-	}
-	content, err := now.after(s.next).encode()
-	if err != nil {
-		return err
-	}
-	if err := s.files.SaveState(s.name, content); err != nil {
+	case err != nil:
 		return fmt.Errorf("storing the history of downloads: %w", err)
 	}
 	s.next = change{}

@@ -11,9 +11,7 @@
 package places
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -22,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"usher/backend/api"
+	"usher/client/statefile"
 )
 
 // Bounds of a State.
@@ -29,7 +28,6 @@ const (
 	MaxFolders = 200
 	MaxFilters = 50
 	maxFilter  = 200     // characters
-	maxFile    = 60_000  // bytes; session.Folders reads at most 64 KiB
 	maxVisits  = 1 << 20 // of one folder
 )
 
@@ -185,15 +183,10 @@ type stored struct {
 // alone are.
 func (s State) encode() ([]byte, error) {
 	for {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		if err := e.Encode(stored{version, s}); err != nil {
-			return nil, err
-		}
+		content, err := statefile.Encode(stored{version, s})
 		switch {
-		case b.Len() <= maxFile:
-			return b.Bytes(), nil
+		case err != nil || len(content) <= statefile.MaxBytes:
+			return content, err
 		case len(s.Folders) > 0:
 			s.Folders = s.Folders[(len(s.Folders)+3)/4:]
 		case len(s.Filters) > 0:
@@ -202,23 +195,4 @@ func (s State) encode() ([]byte, error) {
 			return nil, ErrFull
 		}
 	}
-}
-
-// decode returns the state of a file's content. Newer is true for the file of a newer
-// program. A damaged content has the zero State.
-func decode(content []byte) (s State, newer bool) {
-	var v struct {
-		Version int `json:"version"`
-	}
-	if json.Unmarshal(content, &v) != nil {
-		return State{}, false
-	}
-	if v.Version != version {
-		return State{}, v.Version > version
-	}
-	var all stored
-	if json.Unmarshal(content, &all) != nil {
-		return State{}, false
-	}
-	return all.valid(), false
 }

@@ -1,23 +1,11 @@
 package places
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"time"
 
-	"github.com/gofrs/flock"
+	"usher/client/statefile"
 )
-
-// Files stores small state files (session.Folders). SaveState replaces a file
-// atomically, with mode 0600. LoadState refuses a file of another user of the machine.
-type Files interface {
-	LoadState(name string) ([]byte, error)
-	SaveState(name string, data []byte) error
-	StateFile(name string) string
-}
 
 var (
 	// ErrFull is a state whose bookmarks have more bytes than the file can hold.
@@ -26,19 +14,14 @@ var (
 	ErrNewer = errors.New("the places were stored by a newer usher")
 )
 
-// lockLimit is the longest wait for another program that stores its places.
-const lockLimit = 5 * time.Second
-
 // Store is the file of one person at one server.
 type Store struct {
-	files Files
-	name  string
+	file statefile.File
 }
 
 // New returns the store of a person, by the identity, at a server.
-func New(files Files, server, identity string) Store {
-	sum := sha256.Sum256([]byte(server + "\x00" + identity))
-	return Store{files, "places-" + hex.EncodeToString(sum[:8]) + ".json"}
+func New(files statefile.Files, server, identity string) Store {
+	return Store{statefile.New(files, "places", version, server, identity)}
 }
 
 // Load returns the stored state. Without a readable file it is the zero State.
@@ -47,12 +30,9 @@ func (s Store) Load() State {
 	return state
 }
 
-func (s Store) load() (State, bool) {
-	content, err := s.files.LoadState(s.name)
-	if err != nil {
-		return State{}, false
-	}
-	return decode(content)
+func (s Store) load() (State, error) {
+	all, err := statefile.Read[stored](s.file)
+	return all.valid(), err
 }
 
 // Save stores a change of the state that is stored now.
@@ -60,23 +40,19 @@ func (s Store) Save(c Change) error {
 	if c.IsZero() {
 		return nil
 	}
-	// Some file systems have no locks, and the folder does not exist before the first
-	// file. A program can then lose the changes of another one.
-	ctx, cancel := context.WithTimeout(context.Background(), lockLimit)
-	defer cancel()
-	lock := flock.New(s.files.StateFile(s.name)+".lock", flock.SetPermissions(0o600))
-	if locked, err := lock.TryLockContext(ctx, 10*time.Millisecond); err == nil && locked {
-		defer func() { _ = lock.Unlock() }()
-	}
-	now, newer := s.load()
-	if newer {
+	err := s.file.Change(func() ([]byte, error) {
+		now, err := s.load()
+		if err != nil {
+			return nil, err
+		}
+		return now.After(c).encode()
+	})
+	switch {
+	case errors.Is(err, statefile.ErrNewer):
 		return ErrNewer
-	}
-	content, err := now.After(c).encode()
-	if err != nil {
-		return err
-	}
-	if err := s.files.SaveState(s.name, content); err != nil {
+	case errors.Is(err, ErrFull):
+		return ErrFull
+	case err != nil:
 		return fmt.Errorf("storing the places of the browser: %w", err)
 	}
 	return nil
@@ -88,7 +64,7 @@ func themeFile(profile string) string { return "theme-" + profile }
 
 // LoadTheme returns the theme that was chosen in the browser, "dark" or "light"; ""
 // without a choice. It depends on the terminal, not on the person: the sign-in has it.
-func LoadTheme(files Files, profile string) string {
+func LoadTheme(files statefile.Files, profile string) string {
 	content, err := files.LoadState(themeFile(profile))
 	if theme := string(content); err == nil && (theme == "dark" || theme == "light") {
 		return theme
@@ -97,6 +73,6 @@ func LoadTheme(files Files, profile string) string {
 }
 
 // SaveTheme stores a chosen theme.
-func SaveTheme(files Files, profile, theme string) error {
+func SaveTheme(files statefile.Files, profile, theme string) error {
 	return files.SaveState(themeFile(profile), []byte(theme))
 }
