@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type Screen struct {
 	bytes   atomic.Int64
 	mu      sync.Mutex
 	log     io.Writer // mu
+	masked  *regexp.Regexp
 	done    chan error
 	stop    sync.Once
 }
@@ -161,6 +163,10 @@ func (s *Screen) Not(t testing.TB, texts ...string) {
 	}
 }
 
+// Mask makes the digits that a pattern matches "#" in golden screens. Use it for a
+// number that each new feature changes, such as the number of all commands.
+func (s *Screen) Mask(pattern *regexp.Regexp) { s.masked = pattern }
+
 // golden compares the screen with a file, or writes the file.
 func (s *Screen) golden(t testing.TB, path string, update bool) {
 	t.Helper()
@@ -169,6 +175,9 @@ func (s *Screen) golden(t testing.TB, path string, update bool) {
 		if n := ansi.StringWidth(l); n > s.W {
 			t.Errorf("line %d has %d cells of %d", y, n, s.W)
 		}
+	}
+	if s.masked != nil {
+		got = s.masked.ReplaceAllStringFunc(got, func(found string) string { return digit.ReplaceAllString(found, "#") })
 	}
 	if update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
@@ -184,6 +193,8 @@ func (s *Screen) golden(t testing.TB, path string, update bool) {
 		t.Errorf("%s differs (go test -update shows it as a diff)\n%s", path, diff(string(want), got))
 	}
 }
+
+var digit = regexp.MustCompile("[0-9]")
 
 func diff(want, got string) string {
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
