@@ -49,7 +49,7 @@ func TestSceneNightlyBuild(t *testing.T) {
 	}
 	s, dir := open(t, w, 120, 40, "builds/mine/")
 	s.alanSignsIn(w)
-	s.shows("one.bin", "3 of 3")
+	s.shows("one.bin", "of 3, ")
 	s.keys("d") // the first alone, without a prompt
 	s.shows("1 file")
 	s.shows("here")
@@ -91,7 +91,7 @@ func TestSceneKilledAndResumed(t *testing.T) {
 	s.alanSignsIn(w)
 	s.shows("usher-appliance")
 	s.keys("/", "appliance-2026.11.img") // the image comes before its checksum
-	s.shows("2 of 3")
+	s.shows("of 2, 50%, 3 in all")
 	s.keys("enter", "d")
 	target := filepath.Join(dir, "builds", "images")
 	exists := func(pattern string) bool {
@@ -156,7 +156,7 @@ func TestSceneMovedAndBack(t *testing.T) {
 	}
 	move(true)
 	s.keys("/", "0-first")
-	s.shows("1 of ")
+	s.shows("row 1 of 1, 100%")
 	s.keys("enter", "d")
 	s.keys("t")
 	s.shows("denied", "No longer available")
@@ -188,7 +188,7 @@ func TestSceneAnotherPersonAtTheWindow(t *testing.T) {
 	s.alanSignsIn(w)
 	s.keys("/")
 	s.keys("2026.11.img")
-	s.shows("2 of 3")
+	s.shows("of 2, 50%, 3 in all")
 	s.keys("enter", "d")
 	target := filepath.Join(dir, "builds", "images")
 	s.until("a part", func(string) bool {

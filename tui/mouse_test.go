@@ -43,24 +43,24 @@ func (w *program) wheel(b tea.MouseButton) {
 // row opens it. No other button and no open field reacts.
 func TestMouse(t *testing.T) {
 	play(t, withMouse, func(t *testing.T, w *program) {
-		w.Want(t, "row 1,")
+		w.Want(t, "row 1 of ")
 		w.wheel(tea.MouseWheelDown)
-		w.Want(t, "row 4,")
+		w.Want(t, "row 4 of ")
 		w.wheel(tea.MouseWheelUp)
 		w.wheel(tea.MouseWheelLeft)
-		w.Want(t, "row 1,")
+		w.Want(t, "row 1 of ")
 		w.click(t, "2023-board", tea.MouseRight)
-		w.click(t, "row 1,", tea.MouseLeft)
+		w.click(t, "row 1 of ", tea.MouseLeft)
 		w.click(t, "Modified", tea.MouseLeft)
-		w.Want(t, "row 1,")
+		w.Want(t, "row 1 of ")
 		w.click(t, "2023-board", tea.MouseLeft)
-		w.Want(t, "row 5,")
+		w.Want(t, "row 5 of ")
 
 		w.Press("s")
 		w.wheel(tea.MouseWheelDown) // closes the menu
-		w.Want(t, "row 5,")
+		w.Want(t, "row 5 of ")
 		w.wheel(tea.MouseWheelDown)
-		w.Want(t, "row 8,")
+		w.Want(t, "row 8 of ")
 
 		w.Press("/")
 		w.Type("annual")
@@ -110,7 +110,7 @@ func TestMouseIsOptIn(t *testing.T) {
 	play(t, ledgers, func(t *testing.T, w *program) {
 		w.wheel(tea.MouseWheelDown)
 		w.click(t, "2023-board", tea.MouseLeft)
-		w.Want(t, "row 1,")
+		w.Want(t, "row 1 of ")
 	})
 	for on, want := range map[bool]tea.MouseMode{false: tea.MouseModeNone, true: tea.MouseModeCellMotion} {
 		if v := view(t, func(w *program) { w.deps.Mouse = on }, tea.KeyPressMsg{}); v.MouseMode != want {

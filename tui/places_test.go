@@ -63,9 +63,9 @@ func TestPlacesAreRemembered(t *testing.T) {
 	run("sub-ada", func(t *testing.T, w *program) {
 		w.Want(t, "company-reports › annual › audited", "▌  2025-consolidated", "Size ↑")
 		w.Press("/", "up")
-		w.Want(t, "/ opinion", "8 of 33")
+		w.Want(t, "/ opinion", "of 8, ", "33 in all")
 		w.Press("down")
-		w.Want(t, "33 of 33")
+		w.Want(t, "of 33, ")
 		w.Press("esc", "~", "'")
 		w.Want(t, "Bookmarks", "a company-reports/annual/audited/")
 		w.Press("b")

@@ -20,11 +20,11 @@ func withKeys(w *program) {
 // Other keys act in the browser, and key line, help and palette show them.
 func TestOtherKeys(t *testing.T) {
 	play(t, withKeys, func(t *testing.T, w *program) {
-		w.Want(t, "row 1,", "o download", "; filter", ", commands")
+		w.Want(t, "row 1 of ", "o download", "; filter", ", commands")
 		w.Not(t, "d download", ": commands")
 		w.Press("e", "e", "j", ":")
 		w.Wait(time.Second)
-		w.Want(t, "row 3,")
+		w.Want(t, "row 3 of ")
 		w.Press("?")
 		w.Wait(time.Second)
 		w.Want(t, "Keys in", "filter")
@@ -60,7 +60,7 @@ func TestOtherKeysAreTextInFields(t *testing.T) {
 		w.Type("oe;z,:")
 		w.Want(t, "oe;z,:")
 		w.Press("esc", "esc")
-		w.Want(t, "row 1,")
+		w.Want(t, "row 1 of ")
 	})
 }
 

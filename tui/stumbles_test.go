@@ -46,12 +46,12 @@ func TestLastRowOfALargeFolder(t *testing.T) {
 		w.deps.Start = tuitest.At("builds/")
 	}
 	at80(t, large, func(t *testing.T, w *program) {
-		w.Want(t, "row 1, 1,000 and more")
+		w.Want(t, "row 1 of 1,000 and more")
 		w.Press("j")
-		w.Want(t, "row 2, 1,000 and more")
+		w.Want(t, "row 2 of 1,000 and more")
 		w.Press("G")
 		w.Wait(30 * time.Second)
-		w.Want(t, "▌  b-09499", "row 9,500, 100%, 9,500 of 9,500")
+		w.Want(t, "▌  b-09499", "row 9,500 of 9,500, 100% ")
 		w.Press("g")
 		w.Want(t, "▌  b-00000")
 	})
@@ -69,7 +69,7 @@ func TestTreeOfATypedPath(t *testing.T) {
 	parents := []string{"company-reports/annual/audited/working-papers/", "/", "company-reports/", "company-reports/annual/", "company-reports/annual/audited/"}
 	play(t, deep, func(t *testing.T, w *program) {
 		w.Wait(5 * time.Second)
-		w.Want(t, "▸ engineering-builds", "▸ quarterly", "▸ drafts", "▸ restated", "row 1, 50%, 2 of 2")
+		w.Want(t, "▸ engineering-builds", "▸ quarterly", "▸ drafts", "▸ restated", "row 1 of 2, 50% ")
 		w.Press("j", "k", "tab", "tab", "tab", "h")
 		w.Wait(5 * time.Second)
 		w.Want(t, "▌  working-papers/") // from the store
@@ -176,8 +176,8 @@ func TestFilterOfNamesAsTheyLook(t *testing.T) {
 		w.deps.Start = tuitest.At("builds/names/")
 	}
 	for typed, want := range map[string]string{
-		"\u00e9": "2 of 6", "cafe": "2 of 6", "zurich": "1 of 6", "istanbul": "1 of 6", "*.csv": "3 of 6", "?????.csv": "1 of 6", "read": "1 of 6",
-		"READ": "1 of 6", "Cafe": "0 of 6", "*a* csv": "3 of 6",
+		"\u00e9": "row 1 of 2, ", "cafe": "row 1 of 2, ", "zurich": "row 1 of 1, ", "istanbul": "row 1 of 1, ", "*.csv": "row 1 of 3, ", "?????.csv": "row 1 of 1, ", "read": "row 1 of 1, ",
+		"READ": "row 1 of 1, ", "Cafe": "0 of 6 rows", "*a* csv": "row 1 of 3, ",
 	} {
 		play(t, names, func(t *testing.T, w *program) {
 			w.Press("/")

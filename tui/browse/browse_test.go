@@ -135,11 +135,11 @@ func TestFilter(t *testing.T) {
 		b := newBrowser(t, "company-reports/annual/audited/")
 		b.do(keys.Filter)
 		b.write("ledger 2025")
-		b.wants(t, "2 of 33", "2025-consolidated…edger.parquet")
+		b.wants(t, "row 1 of 2, 50%, 33 in all", "2025-consolidated…edger.parquet")
 		b.write("x")
 		b.wants(t, `Nothing matches "ledger 2025x".`)
 		b.Key(tea.KeyPressMsg{Code: tea.KeyEscape})
-		b.wants(t, "33 of 33")
+		b.wants(t, "of 33, ")
 	})
 }
 
@@ -183,7 +183,7 @@ func TestFailureIsShown(t *testing.T) {
 		b.wants(t, "as of 09:12:04", "2025-annual-report.pdf")
 		b.server.Fail(nil)
 		b.do(keys.Reload)
-		b.wants(t, "33 of 33")
+		b.wants(t, "of 33, ")
 	})
 }
 

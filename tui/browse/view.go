@@ -142,7 +142,7 @@ func (p *Pane) tableView(w, h int) string {
 		title = filtering.prompt() + p.filter
 	}
 	note := p.note()
-	head := t.HeadOf(safetext.Line(title), w, p.focus == inTable, p.position()+note, note)
+	head := t.HeadOf(safetext.Line(title), w, p.focus == inTable, p.position(note), note)
 	if p.typing == leaping {
 		return t.Head("Bookmarks", "", w, true) + "\n" + strings.Join(p.bookmarksView(w, h-1), "\n")
 	}
@@ -155,20 +155,27 @@ func (p *Pane) tableView(w, h int) string {
 	return head + "\n" + p.header(w) + "\n" + p.table.View()
 }
 
-// position returns the place of the cursor among the visible rows. The percentage is
+// position returns the row of the cursor and the number of rows. The percentage is
 // absent while further rows are not loaded: their number is unknown.
-func (p *Pane) position() string {
-	at, n := p.table.Cursor()+1, len(p.view)
+func (p *Pane) position(note string) string {
+	at, n, l := p.table.Cursor()+1, len(p.view), p.now()
+	row := "row " + quantity.Count(at)
 	switch {
 	case n == 0 || p.stale || p.typing == going || p.afterGap(at) || p.pause != "" || p.slow && p.loading:
 		return ""
-	case !p.now().complete():
-		return "row " + quantity.Count(at) + ", "
+	case l.location.query != "" || !l.complete() && !p.arr.byPage():
+		return row + ", " + note
+	case l.capped || !l.complete():
+		return row + " of " + note
 	}
-	return "row " + quantity.Count(at) + ", " + strconv.Itoa(at*100/n) + "%, "
+	row += " of " + quantity.Count(n) + ", " + strconv.Itoa(at*100/n) + "%"
+	if n < l.n {
+		row += ", " + quantity.Count(l.n) + " in all"
+	}
+	return row
 }
 
-// note returns the right end of the table's head.
+// note returns the number of rows, which ends the head of the table.
 func (p *Pane) note() string {
 	l, g := p.now(), p.Env.Theme.Glyphs
 	all := quantity.Count(l.n)
@@ -190,7 +197,11 @@ func (p *Pane) note() string {
 	case !l.complete():
 		return quantity.Count(len(p.view)-p.gaps()) + " and more"
 	}
-	return quantity.Count(len(p.view)) + " of " + all
+	rows := quantity.Plural(l.n, "row", "rows")
+	if len(p.view) < l.n {
+		return quantity.Count(len(p.view)) + " of " + rows
+	}
+	return rows
 }
 
 // blank draws the reason of an empty table, in the middle of the pane.

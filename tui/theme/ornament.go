@@ -10,7 +10,7 @@ import (
 // near the end. The pane with the focus has a heavy rule and the cursor symbol.
 // Title and note are plain text, safe to print.
 //
-//	▌Files ━━━━━━━━━━━━━━━━━━━━━━━━━━━ 34 of 34 ━
+//	▌Files ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 34 rows ━
 func (t *Theme) Head(title, note string, w int, focus bool) string {
 	return t.HeadOf(title, w, focus, note)
 }
