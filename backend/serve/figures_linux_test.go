@@ -87,8 +87,10 @@ func manyEvents(t *testing.T, path string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path+".pub", []byte(signer.Key()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{path + ".pub": signer.Key() + "\n", path + ".key": secret} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s, err := sqlite.Open(sqlite.Config{Path: path, Signer: signer})
 	if err != nil {

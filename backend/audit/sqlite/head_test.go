@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,13 +15,18 @@ import (
 )
 
 // copyFile copies one file, without its WAL and head file.
-func copyFile(t *testing.T, from, to string) {
+func copyFile(t testing.TB, from, to string) {
 	t.Helper()
-	raw, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, raw, 0o600)
-	}
+	r, err := os.Open(from)
 	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		t.Fatal(errors.Join(err, r.Close()))
+	}
+	_, err = io.Copy(w, r)
+	if err := errors.Join(err, r.Close(), w.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

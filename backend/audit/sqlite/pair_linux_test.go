@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"usher/backend/audit/checkpoint"
 	"usher/backend/event"
 )
 
@@ -38,6 +40,7 @@ func openPlain(t testing.TB, path string) *plainLog {
 	t.Helper()
 	ctx := context.Background()
 	p := &plainLog{queue: make(chan *pending, maxGroup), stopped: make(chan struct{}), person: map[event.User]int64{}}
+	_, missing := os.Stat(path)
 	var err error
 	if p.db, err = sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=synchronous(FULL)",
 		"_pragma=wal_autocheckpoint(4000)", "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-16000)")); err != nil {
@@ -47,10 +50,16 @@ func openPlain(t testing.TB, path string) *plainLog {
 	if p.conn, err = p.db.Conn(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for _, q := range []string{"PRAGMA journal_mode = WAL", schema} {
-		if _, err := p.conn.ExecContext(ctx, q); err != nil {
+	if _, err := p.conn.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+		t.Fatal(err)
+	}
+	if missing != nil {
+		if _, err := p.conn.ExecContext(ctx, schema); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := p.conn.QueryRowContext(ctx, "SELECT coalesce(max(seq), -1) FROM records").Scan(&p.seq); err != nil {
+		t.Fatal(err)
 	}
 	for text, to := range map[string]**sql.Stmt{"BEGIN IMMEDIATE": &p.begin, "COMMIT": &p.end} {
 		if *to, err = p.conn.PrepareContext(ctx, text); err != nil {
@@ -174,19 +183,38 @@ func median(all []costs) costs {
 // BenchmarkAppendBesidePlain appends to a log and to plain SQLite in turns, and prints
 // the medians of the costs as ratios: of the elapsed time, and of the CPU time, which
 // does not have the sync of the disk. USHER_BENCH_DIR is a folder on the disk to measure.
+// Both begin empty, or as copies of the log of USHER_LOG with its key (TestVerifyFigures
+// makes them).
 func BenchmarkAppendBesidePlain(b *testing.B) {
+	dir := b.TempDir()
+	if parent := os.Getenv("USHER_BENCH_DIR"); parent != "" {
+		var err error
+		if dir, err = os.MkdirTemp(parent, "append"); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	}
+	log, other := filepath.Join(dir, "audit.db"), filepath.Join(dir, "plain.db")
+	signer := newSigner(b)
+	if from := os.Getenv("USHER_LOG"); from != "" {
+		secret, err := os.ReadFile(from + ".key")
+		if err != nil {
+			b.Fatal(err)
+		}
+		public, err := os.ReadFile(from + ".pub")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if signer, err = checkpoint.NewSigner(string(secret), strings.TrimSpace(string(public))); err != nil {
+			b.Fatal(err)
+		}
+		copyFile(b, from, log)
+		copyFile(b, from, other)
+	}
+	ours, plain := openSigned(b, log, signer), openPlain(b, other)
+	var first, second atomic.Int64
 	for _, writers := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("%d writers", writers), func(b *testing.B) {
-			dir := b.TempDir()
-			if parent := os.Getenv("USHER_BENCH_DIR"); parent != "" {
-				var err error
-				if dir, err = os.MkdirTemp(parent, "append"); err != nil {
-					b.Fatal(err)
-				}
-				b.Cleanup(func() { _ = os.RemoveAll(dir) })
-			}
-			ours, plain := openSigned(b, filepath.Join(dir, "audit.db"), newSigner(b)), openPlain(b, filepath.Join(dir, "plain.db"))
-			var first, second atomic.Int64
 			var a, p []costs
 			n := max(1, 32/writers)
 			for b.Loop() {
