@@ -65,7 +65,7 @@ type Deps struct {
 	Person     func() string                // optional; the identity of the signed-in person, without I/O
 	History    func() history.State         // optional; the ended downloads of the person
 	Places     func(identity string) Places // optional; without it, nothing is kept between runs
-	Resume     bool                         // start in the last folder of an earlier run, instead of Start
+	Resume     bool                         // start in the last folder of an earlier run or in the only one, instead of Start
 	SaveTheme  func(name string) error      // optional; keeps the theme that the person chose
 
 	Theme      string              // "dark", "light", or "" to query the terminal

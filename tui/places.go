@@ -22,6 +22,9 @@ type recalled struct {
 // loaded. With resume it is the last folder of an earlier run.
 func (m *Model) start(at pane.Target, resume bool) tea.Cmd {
 	if m.deps.Places == nil || m.deps.Person == nil || m.deps.Person() == "" {
+		if resume {
+			return m.browse.Resume()
+		}
 		return m.browse.Start(at)
 	}
 	msg := recalled{browser: m.browse, identity: m.deps.Person(), start: at, resume: resume}

@@ -280,3 +280,55 @@ func TestThemeIsKept(t *testing.T) {
 		t.Errorf("kept %q", kept)
 	}
 }
+
+// A person with one bucket and one prefix begins there. A key or a named path wins.
+func TestOnlyFolderOpens(t *testing.T) {
+	only := func(paths ...string) func(*program) {
+		return func(w *program) {
+			w.server = tuitest.NewServer("ada", "finance-team")
+			for _, p := range paths {
+				w.server.Put(p, 10, "2026-01-02 03:04")
+			}
+			w.deps.Backend, w.deps.Start, w.deps.Resume = w.server, tuitest.At(""), true
+		}
+	}
+	for title, paths := range map[string][]string{
+		"usher  company-reports › annual › audited ": {"company-reports/annual/audited/a.pdf", "company-reports/annual/audited/b/c.pdf"},
+		"usher  company-reports › annual  ":          {"company-reports/annual/a.pdf"},
+		"usher  company-reports  ":                   {"company-reports/annual/a.pdf", "company-reports/tax/a.pdf"},
+		"usher  Buckets ":                            {"company-reports/annual/a.pdf", "site-surveys/a.pdf"},
+	} {
+		for _, delay := range []time.Duration{0, time.Second} {
+			play(t, func(w *program) { only(paths...)(w); w.server.Delay = delay }, func(t *testing.T, w *program) {
+				w.Wait(10 * time.Second)
+				w.Want(t, title)
+				if n := len(w.server.Lists()); n > 5 {
+					t.Errorf("listed %q", w.server.Lists())
+				}
+			})
+		}
+	}
+	one := "company-reports/annual/audited/a.pdf"
+	play(t, only(one), func(t *testing.T, w *program) {
+		w.Wait(time.Second)
+		w.Press("h")
+		w.Wait(time.Second)
+		w.Want(t, "usher  company-reports › annual  ", "▌  audited/")
+		w.Press("h", "h")
+		w.Wait(time.Second)
+		w.Want(t, "usher  Buckets ")
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.Want(t, "usher  Buckets ")
+	})
+	play(t, func(w *program) { only(one)(w); w.server.Delay = time.Second }, func(t *testing.T, w *program) {
+		w.Wait(1500 * time.Millisecond)
+		w.Press("~") // the buckets are on the screen: the key stops the descent
+		w.Wait(10 * time.Second)
+		w.Want(t, "usher  Buckets ")
+	})
+	play(t, func(w *program) { only(one)(w); w.deps.Resume = false }, func(t *testing.T, w *program) {
+		w.Wait(time.Second)
+		w.Want(t, "usher  Buckets ")
+	})
+}

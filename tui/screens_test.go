@@ -225,6 +225,7 @@ func scenes() []scene {
 }
 
 func hostile(w *program) {
+	w.server.Unsafe = true // the screens do not rely on the server
 	w.deps.Start = tuitest.At("datasets/public/hostile/")
 	for i, n := range tuitest.HostileNames() {
 		w.server.Put("datasets/public/hostile/"+n, int64(i), "2026-01-02 03:04")

@@ -226,3 +226,37 @@ func TestFinishedRowsAreCleared(t *testing.T) {
 		w.Want(t, "Clear: no transfer has finished.")
 	})
 }
+
+// Names that no request can contain are left out and counted, in each listing. The
+// screen names their number.
+func TestImpossibleNamesAreCounted(t *testing.T) {
+	odd := func(w *program) {
+		for _, name := range []string{"a.txt", "nul\x00byte.txt", "sub/nul\x00byte.txt", "only/nul\x00byte.txt"} {
+			w.server.Put("builds/"+name, 10, "2026-01-02 03:04")
+		}
+		w.deps.Start = tuitest.At("builds/")
+	}
+	for _, at := range []func(*testing.T, func(*program), func(*testing.T, *program)){at80, play} {
+		at(t, odd, func(t *testing.T, w *program) {
+			w.Want(t, "row 1 of 3, 33%, 1 left out", "1 name is not a valid object key and is left out. Tell your administrator.")
+			w.Press("j", "S")
+			w.Wait(time.Second)
+			w.Want(t, "builds/sub/: 0 files, 0 B. 1 name is not a valid object key and is")
+			w.Press("k", "enter")
+			w.Wait(time.Second)
+			w.Want(t, "Nothing here that you can see. 1 name is not a valid object")
+			w.Press("h")
+			w.Wait(time.Second)
+			w.Press("F")
+			w.Type("*")
+			w.Press("enter")
+			w.Wait(time.Second)
+			w.Want(t, "a.txt", "3 names are not valid object keys and are left out.")
+			w.Press("esc", "f", "enter")
+			w.Wait(time.Second)
+			w.server.Put("builds/b.txt", 10, "2026-01-02 03:04")
+			w.Wait(31 * time.Second)
+			w.Want(t, " of 4, ", "%, 1 left out")
+		})
+	}
+}

@@ -93,7 +93,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
 		Links:      links(server, w),
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar, Notice: w.Notice,
-		Start: pane.At(where),
+		Start: pane.At(where), Resume: w.Path == "",
 		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv, w.Screen.Glyphs), Still: w.Screen.Still, Mouse: w.Screen.Mouse, Remap: w.Screen.Keys,
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
 			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w), readPage(engine, host)),
@@ -114,7 +114,6 @@ func remembering(w Environment, s *session.Session, d Deps) Deps {
 		d.History = func() history.State { return w.History(d.Person()) }
 	}
 	d.Places = func(identity string) Places { return places.New(w.Folders, w.Profile.Place(), identity) }
-	d.Resume = w.Path == ""
 	if d.Theme == "" {
 		d.Theme = places.LoadTheme(w.Folders, w.Profile.Name)
 	}

@@ -14,20 +14,21 @@ package api
 import (
 	"time"
 
+	"usher/backend/api/shape"
 	"usher/backend/event"
 )
 
 // Limits that client and server share.
 const (
-	MaxBody        = 64 << 10 // bytes of a request body, except release and complete
-	MaxReleaseBody = 1 << 20  // bytes of a release or complete body
-	MaxRelease     = 250      // objects in one release
-	MaxList        = 1000     // entries in one page of a listing
-	MaxPageURLs    = 1000     // URLs in one page of a listing
-	MaxReport      = 1000     // items in one complete
-	SmallObject    = 8 << 20  // bytes; up to this size one request fetches an object, and a page can have its URL
-	MaxKey         = 1024     // bytes of an object key (S3 user guide, object-keys)
-	MaxAuditPage   = 1000     // events in one page of the audit log
+	MaxBody        = 64 << 10     // bytes of a request body, except release and complete
+	MaxReleaseBody = 1 << 20      // bytes of a release or complete body
+	MaxRelease     = 250          // objects in one release
+	MaxList        = 1000         // entries in one page of a listing
+	MaxPageURLs    = 1000         // URLs in one page of a listing
+	MaxReport      = 1000         // items in one complete
+	SmallObject    = 8 << 20      // bytes; up to this size one request fetches an object, and a page can have its URL
+	MaxKey         = shape.MaxKey // bytes of an object key
+	MaxAuditPage   = 1000         // events in one page of the audit log
 )
 
 // Config is the public configuration of a server, available before sign-in.

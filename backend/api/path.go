@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"usher/backend/api/shape"
 	"usher/backend/safetext"
@@ -49,14 +48,10 @@ func ParsePath(s string) (Path, error) {
 		problem = "it names a file on this machine"
 	case strings.ContainsAny(bucket, "*?[{"):
 		problem = "it has a wildcard in the bucket's name"
-	case !utf8.ValidString(s):
-		problem = "it is not UTF-8 text"
-	case strings.IndexByte(s, 0) >= 0:
-		problem = "it holds a NUL character"
-	case len(key) > MaxKey:
-		problem = fmt.Sprintf("keys have at most %d bytes", MaxKey)
 	default:
-		problem = shape.BucketProblem(bucket)
+		if problem = shape.KeyProblem(key); problem == "" {
+			problem = shape.BucketProblem(bucket)
+		}
 	}
 	if problem != "" {
 		return Path{}, &PathError{safetext.New(s), problem}

@@ -20,8 +20,8 @@ const (
 
 // Bounds of a grant's texts.
 const (
-	MaxKey    = 1024 // bytes; S3 user guide, object-keys
-	MaxReason = 1024 // bytes
+	MaxKey    = shape.MaxKey // bytes
+	MaxReason = 1024         // bytes
 )
 
 // Grant allows or denies a group the read of one object or of one prefix. If
@@ -166,13 +166,9 @@ func (g *Grant) reaches(bucket, key string) bool {
 	return strings.HasPrefix(key, g.Prefix)
 }
 
-// ValidKey reports whether S3 can hold an object of this name: 1 to 1024 bytes
-// of UTF-8. NUL is refused too, because many programs end a name at a NUL.
-//
-// SPEC: S3 user guide, "Naming Amazon S3 objects" (object-keys).
-func ValidKey(key string) bool {
-	return key != "" && len(key) <= MaxKey && utf8.ValidString(key) && strings.IndexByte(key, 0) < 0
-}
+// ValidKey reports whether a request can name an object of this key. See
+// shape.KeyProblem.
+func ValidKey(key string) bool { return key != "" && shape.KeyProblem(key) == "" }
 
 // ValidPrefix reports whether a text names a folder: either a key that ends in
 // "/", or the empty text for the bucket itself.

@@ -16,6 +16,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 )
 
 // ListQuery selects one page of a listing. A recursive listing has no folders.
@@ -206,7 +207,7 @@ func (c *checker) rows(body listBody) []Row {
 func (c *checker) name(body listBody, text string) (string, bool) {
 	name, ok := body.decode(text)
 	switch {
-	case !ok || name == "" || len(name) > api.MaxKey || !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0:
+	case !ok || name == "" || shape.KeyProblem(name) != "":
 		c.log("a name that usher refuses", text)
 		if ok && strings.HasPrefix(name, c.q.Prefix) && name > c.last {
 			c.omitted = append(c.omitted, name)

@@ -365,3 +365,31 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestImpossibleKeyIsNotKept checks that an object whose key no request can contain
+// fails with the reason, and is not unfinished in the next run.
+func TestImpossibleKeyIsNotKept(t *testing.T) {
+	w := newTestbed(t)
+	w.put("b/a", random(1, 10), "")
+	dir, queue := scratch(t), filepath.Join(scratch(t), "queue")
+	with := func(c *Config) { c.QueueFile = queue }
+	e := w.engine(with)
+	ids := e.Add(Request{Bucket: "b", Key: "nul\x00byte.txt", Dir: dir}, w.request("b/gone", dir),
+		Request{Bucket: "b", Key: "d\x00/", Dir: dir, Folder: true}, Request{Bucket: "b", Key: strings.Repeat("k", 1025), Dir: dir})
+	wait(t, e)
+	for _, i := range []int{0, 2, 3} {
+		if tr := find(t, e, ids[i]); tr.State != Failed || !errors.Is(tr.Err, ErrName) || !strings.Contains(tr.Err.Error(), "no request can contain its key") {
+			t.Errorf("%d: %v, %v", i, tr.State, tr.Err)
+		}
+	}
+	must(t, e.Close())
+	if _, err := os.Stat(queue); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the queue is not empty: %v", err)
+	}
+	must(t, os.WriteFile(queue, []byte(`[{"request":{"Bucket":"b","Key":"nul\u0000byte.txt","Dir":"/tmp/x"}},{"request":{"Bucket":"b","Key":"a","Dir":"/tmp/x"}}]`), 0o600))
+	e = w.engine(with)
+	saved, err := e.Unfinished()
+	if err != nil || len(saved) != 1 || saved[0].Request.Key != "a" {
+		t.Errorf("an older queue: %+v, %v", saved, err)
+	}
+}

@@ -7,12 +7,24 @@ import (
 	"slices"
 	"strings"
 
+	"usher/backend/api/shape"
 	localname "usher/client/download/name"
 	"usher/client/download/part"
 )
 
+// impossible returns the reason that no request can contain a request's key; nil: it can.
+func (r Request) impossible() error {
+	if problem := shape.KeyProblem(r.Key); problem != "" {
+		return &Error{Kind: ErrName, Path: r.Bucket + "/" + r.Key, Detail: "no request can contain its key: " + problem}
+	}
+	return nil
+}
+
 // localPath is where a request lands below its Dir, as safe names.
 func (e *Engine) localPath(r Request) ([]string, error) {
+	if err := r.impossible(); err != nil {
+		return nil, err
+	}
 	if r.Name == "." && r.Folder {
 		return nil, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +69,7 @@ func openQueue(path string) (*queueFile, error) {
 	if json.Unmarshal(data, &q.saved) != nil {
 		q.saved = nil // damaged: the parts still have their sidecars
 	}
+	q.saved = slices.DeleteFunc(q.saved, func(s Saved) bool { return s.Request.impossible() != nil })
 	return q, nil
 }
 
@@ -159,8 +161,9 @@ func (e *Engine) unfinished() ([]Saved, map[string]bool) {
 		}
 		added[t.req.place()] = true
 		c := e.copyOf(t)
-		switch t.state {
-		case Done, Skipped, Cancelled, Denied:
+		switch {
+		case t.state == Done, t.state == Skipped, t.state == Cancelled, t.state == Denied:
+		case t.req.impossible() != nil: // it fails in each run
 		default:
 			list = append(list, Saved{Request: t.req, Added: t.added, Done: c.Done, Size: c.Size, Failed: t.state == Failed})
 		}

@@ -302,9 +302,12 @@ func childOf(folder Request, found sorted) Request {
 // refusalOf is the reason why an object of a listing cannot be released, known
 // without a request; nil: none.
 func refusalOf(r Request, entry api.Entry) error {
+	if err := r.impossible(); err != nil {
+		return err
+	}
 	switch {
-	case entry.Size < 0 || len(r.Key) > api.MaxKey:
-		return &Error{Kind: ErrName, Path: r.Key, Detail: "the server lists it with an impossible name or size"}
+	case entry.Size < 0:
+		return &Error{Kind: ErrName, Path: r.Key, Detail: "the server lists it with an impossible size"}
 	case entry.Archived:
 		return &api.Error{Code: api.ObjectArchived}
 	}

@@ -23,6 +23,7 @@ type branched struct {
 	branch  *branch
 	pages   []*page
 	next    string
+	left    int
 	version string
 	at      time.Time
 	err     error
@@ -58,7 +59,7 @@ func (t *tree) request(at location) tea.Cmd {
 		r, err := backend.List(ctx, api.ListRequest{Bucket: at.bucket, Prefix: at.prefix, Limit: api.MaxList})
 		m := branched{branch: b, at: now(), err: err}
 		if err == nil {
-			m.pages, m.next, m.version = pack(r.Entries), r.Cursor, r.GrantsVersion
+			m.pages, m.next, m.left, m.version = pack(r.Entries), r.Cursor, r.Omitted, r.GrantsVersion
 		}
 		return m
 	}
@@ -72,7 +73,7 @@ func (t *tree) branched(m branched) tea.Cmd {
 	t.branch = nil
 	at := m.branch.location
 	if l, ok := t.p.store[at]; m.err == nil && (!ok || !l.loaded()) {
-		l = &listing{location: at, at: m.at, version: m.version}
+		l = &listing{location: at, at: m.at, version: m.version, left: m.left}
 		l.add(m.pages, where{}, m.next)
 		t.p.store[at] = l
 		t.stale = true

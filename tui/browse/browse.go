@@ -126,6 +126,7 @@ type Pane struct {
 	toEnd     bool   // the cursor goes to the last row of the folder, when it is loaded
 	jumping   string // the name of a jump, until its rows are loaded
 	wanted    string // the typed path, until its folder has opened
+	sole      int    // levels for which the only folder opens by itself
 	proposals proposals
 	memory    memory
 	field     pane.Field
@@ -264,7 +265,7 @@ func (p *Pane) stop() {
 	}
 	p.gen++
 	p.loading, p.slow, p.pause, p.asked, p.closing = false, false, "", nil, false
-	p.toEnd, p.wanted, p.jumping, p.picking, p.span = false, "", "", nil, nil
+	p.toEnd, p.wanted, p.jumping, p.picking, p.span, p.sole = false, "", "", nil, nil, 0
 }
 
 // savePosition stores the cursor and window of the open folder.
@@ -284,6 +285,7 @@ type (
 		pages    []*page
 		next     string
 		version  string
+		left     int // names that are not valid keys
 		found    search
 		request  string // ID
 		at       time.Time

@@ -27,6 +27,7 @@ func (e Entry) isFile() bool { return e.Kind == api.KindObject }
 
 // Do runs an action of the pane's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
+	p.sole = 0
 	switch p.focus {
 	case inTree:
 		if p.tree.list.Move(a) {

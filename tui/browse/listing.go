@@ -35,7 +35,7 @@ func (p *Pane) list(at location, from where) tea.Cmd {
 		r, err := backend.List(ctx, req)
 		m := listed{gen: gen, location: at, where: from, at: now(), err: err}
 		if err == nil {
-			m.pages, m.next, m.version, m.request = pack(r.Entries), r.Cursor, r.GrantsVersion, r.RequestID
+			m.pages, m.next, m.version, m.request, m.left = pack(r.Entries), r.Cursor, r.GrantsVersion, r.RequestID, r.Omitted
 		}
 		return m
 	}
@@ -81,6 +81,7 @@ func (p *Pane) listed(m listed) tea.Cmd {
 	if !l.add(m.pages, m.where, m.next) {
 		return nil
 	}
+	l.left, l.jumped = l.left+m.left, l.jumped || m.where.start != ""
 	l.found.add(m.found)
 	p.tree.stale = true
 	var cmd tea.Cmd
@@ -91,6 +92,9 @@ func (p *Pane) listed(m listed) tea.Cmd {
 		cmd = p.show(*p.asked)
 	} else {
 		cmd = p.rowsAdded(from)
+	}
+	if only := p.onlyFolder(l); only != nil {
+		return tea.Batch(cmd, only, pane.Send(pane.Answered{}))
 	}
 	return tea.Batch(cmd, p.seek(), pane.Send(pane.Answered{}))
 }

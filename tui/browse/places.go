@@ -60,8 +60,11 @@ func (p *Pane) Recall(s places.State, save func(places.Change) error) {
 }
 
 // Resume enters the last folder of an earlier run. If it is not there any more, the
-// list of buckets opens.
+// list of buckets opens. Without one it is Begin.
 func (p *Pane) Resume() tea.Cmd {
+	if p.memory.state.Last == "" {
+		return p.Begin()
+	}
 	return p.enter(visit{location: locationOf(p.memory.state.Last), resumed: true})
 }
 

@@ -59,7 +59,7 @@ func (p *Pane) find(ctx context.Context, at location, from where, pauses pane.Pa
 		m.found.request, in.Cursor = in, from.cursor
 		r, err := backend.Search(ctx, in)
 		if m.err = err; err == nil {
-			m.pages, m.next, m.version, m.found.scanned = pack(r.Entries), r.Cursor, r.GrantsVersion, r.Scanned
+			m.pages, m.next, m.version, m.found.scanned, m.left = pack(r.Entries), r.Cursor, r.GrantsVersion, r.Scanned, r.Omitted
 		}
 		return m
 	}

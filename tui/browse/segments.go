@@ -19,6 +19,8 @@ type listing struct {
 	version  string // of the grants at that time
 	request  string // ID of the request for the first page
 	bound    string // no name is behind it, if it is not ""
+	left     int    // names that are left out, because they are not valid keys
+	jumped   bool   // left can have a name twice
 }
 
 // segment is a part of a folder without a gap. A jump to a name begins one. The first

@@ -153,7 +153,7 @@ func (p *Pane) sentence(of location, c *count) string {
 		s += ". Newest " + format.Date(c.sum.Newest.Modified.In(p.Env.Zone)) + ", largest " + quantity.Size(c.sum.Largest.Size)
 	}
 	if c.omitted > 0 {
-		s += ". " + quantity.Plural(c.omitted, "name is not a valid key and is", "names are not valid keys and are") + " left out"
+		s += ". " + pane.LeftOut(c.omitted)
 	}
 	return s + "."
 }

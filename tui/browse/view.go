@@ -172,7 +172,7 @@ func (p *Pane) position(note string) string {
 	if n < l.n {
 		row += ", " + quantity.Count(l.n) + " in all"
 	}
-	return row
+	return row + p.leftNote()
 }
 
 // note returns the number of rows, which ends the head of the table.
@@ -197,11 +197,35 @@ func (p *Pane) note() string {
 	case !l.complete():
 		return quantity.Count(len(p.view)-p.gaps()) + " and more"
 	}
-	rows := quantity.Plural(l.n, "row", "rows")
+	note := quantity.Plural(l.n, "row", "rows")
 	if len(p.view) < l.n {
-		return quantity.Count(len(p.view)) + " of " + rows
+		note = quantity.Count(len(p.view)) + " of " + note
 	}
-	return rows
+	return note + p.leftNote()
+}
+
+// leftNote is the end of the head's note about names that no request can contain.
+func (p *Pane) leftNote() string {
+	switch l := p.now(); {
+	case l.left == 0:
+		return ""
+	case l.jumped:
+		return ", names left out"
+	default:
+		return ", " + quantity.Count(l.left) + " left out"
+	}
+}
+
+// leftOut returns the sentence about names that no request can contain, "" without any.
+func (p *Pane) leftOut() string {
+	switch l := p.now(); {
+	case l.left == 0:
+		return ""
+	case l.jumped:
+		return "Some names are not valid object keys and are left out. Tell your administrator."
+	default:
+		return pane.LeftOut(l.left) + ". Tell your administrator."
+	}
 }
 
 // blank draws the reason of an empty table, in the middle of the pane.
@@ -238,7 +262,7 @@ func (p *Pane) blank(w, h int) string {
 		say = api.NoBucket
 		hints = [][2]string{hint(keys.Session, "show your groups"), hint(keys.Reload, "refresh")}
 	default:
-		say = "Nothing here that you can see."
+		say = strings.TrimSpace("Nothing here that you can see. " + p.leftOut())
 		hints = [][2]string{up, hint(keys.Reload, "refresh")}
 	}
 	var lines []string
@@ -267,6 +291,8 @@ func (p *Pane) Status(w int) (left, right string) {
 	case p.stale && p.problem.err != nil:
 		left = t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text)
 		right = t.Muted.Paint(p.Env.Keys.Shown(keys.Browser, keys.Reload) + " try now")
+	case left == "":
+		left = t.Warn.Paint(p.leftOut())
 	}
 	if note := p.watchNote(); right == "" && note != nil {
 		right = t.Muted.Paint(format.Fit(w-4-format.Width(left), note...))

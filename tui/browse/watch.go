@@ -51,6 +51,7 @@ type (
 		pages   []*page
 		lists   int
 		more    bool
+		left    int
 		version string
 		request string
 		at      time.Time
@@ -129,6 +130,7 @@ func (p *Pane) lookForNew() tea.Cmd {
 				return m
 			}
 			m.pages, m.version, m.request = append(m.pages, pack(r.Entries)...), r.GrantsVersion, r.RequestID
+			m.left += r.Omitted
 			m.lists++
 			if m.more = r.Cursor != ""; !m.more || m.lists == mostPages {
 				return m
@@ -155,7 +157,7 @@ func (p *Pane) watched(m watched) tea.Cmd {
 		return pane.Send(pane.Say{Text: safetext.New(text), Tone: pane.Warning})
 	}
 	w.fails = false
-	l := &listing{location: w.on, at: m.at, version: m.version, request: m.request}
+	l := &listing{location: w.on, at: m.at, version: m.version, request: m.request, left: m.left}
 	l.add(m.pages, where{}, "")
 	first, arrived, changed := w.known == nil, p.compare(l), false
 	if m.whole {
@@ -242,7 +244,7 @@ func (p *Pane) slideIn(l *listing, whole bool) tea.Cmd {
 		if old == nil || !old.complete() {
 			return nil // the next visit lists it
 		}
-		merged := &listing{location: l.location, at: l.at, version: l.version, request: l.request}
+		merged := &listing{location: l.location, at: l.at, version: l.version, request: l.request, left: old.left}
 		var pages []*page
 		for i := range old.pagesInOrder() {
 			pages = append(pages, old.pages[i])

@@ -294,7 +294,7 @@ func (p *Page) Status(int) (left, right string) {
 		}
 	}
 	if p.left > 0 {
-		parts = append(parts, quantity.Plural(p.left, "name", "names")+" left out")
+		parts = append(parts, pane.LeftOut(p.left))
 	}
 	return t.Text.Paint(strings.Join(parts, ", ")), ""
 }

@@ -256,3 +256,25 @@ func starts(ctx context.Context, b Bed) error {
 	}
 	return nil
 }
+
+func leftOut(ctx context.Context, b Bed) error {
+	for _, name := range []string{"a", "nul\x00byte", "sub/b", "sub/nul\x00byte"} {
+		if err := b.Put(name, 1); err != nil {
+			return fmt.Errorf("putting %q: %w", name, err)
+		}
+	}
+	for recursive, want := range map[bool]int{false: 1, true: 2} {
+		page, err := b.Server.List(ctx, api.ListRequest{Bucket: b.Bucket, Prefix: b.Prefix, Recursive: recursive})
+		if err != nil {
+			return err
+		}
+		if len(page.Entries) != 2 || page.Omitted != want {
+			return fmt.Errorf("recursive %v: %q, %d left out, want %d", recursive, entryNames(page.Entries), page.Omitted, want)
+		}
+	}
+	found, err := b.Server.Search(ctx, api.SearchRequest{Bucket: b.Bucket, Prefix: b.Prefix, Glob: "**"})
+	if err == nil && (len(found.Entries) != 2 || found.Omitted != 2) {
+		err = fmt.Errorf("a search finds %q, %d left out", entryNames(found.Entries), found.Omitted)
+	}
+	return err
+}

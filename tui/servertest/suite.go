@@ -53,6 +53,7 @@ func Listing() []Promise[Bed] {
 		{"an absent path is not found", absent},
 		{"a removed object is not listed", removed},
 		{"stat and listing agree", facts},
+		{"a name that no request can contain is left out and counted", leftOut},
 		{"a search finds objects by text, glob and size", searches},
 		{"a foreign cursor of a search is refused", searchCursors},
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/event"
 	"usher/tui/pane"
 )
@@ -28,6 +29,7 @@ type Server struct {
 	Me      api.Whoami
 	PerPage int           // entries of a page, instead of the request's limit; 0: that limit
 	Delay   time.Duration // of each call
+	Unsafe  bool          // it lists names that no request can contain, as no backend does
 
 	mu      sync.Mutex
 	objects map[string]Object
@@ -151,9 +153,9 @@ func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse,
 		label += "+"
 	}
 	s.lists = append(s.lists, label)
-	all := s.below(r)
+	all, left := s.valid(r.Prefix, s.below(r))
 	all = slices.DeleteFunc(all, func(e api.Entry) bool { return r.Start != "" && e.Name <= r.Start })
-	if len(all) == 0 && r.Bucket != "" {
+	if len(all) == 0 && r.Bucket != "" && left == 0 {
 		return api.ListResponse{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
 	}
 	question := fmt.Sprintf("%s/%s %v %q", r.Bucket, r.Prefix, r.Recursive, r.Start)
@@ -172,8 +174,19 @@ func (s *Server) List(ctx context.Context, r api.ListRequest) (api.ListResponse,
 	out := api.ListResponse{Entries: all[from:to], Event: "e", GrantsVersion: s.Me.GrantsVersion}
 	if to < len(all) {
 		out.Cursor = Cursor(to, question)
+	} else {
+		out.Omitted = left
 	}
 	return out, nil
+}
+
+// valid leaves out and counts the entries that no request can contain.
+func (s *Server) valid(prefix string, all []api.Entry) (kept []api.Entry, left int) {
+	if s.Unsafe {
+		return all, 0
+	}
+	kept = slices.DeleteFunc(slices.Clone(all), func(e api.Entry) bool { return shape.KeyProblem(prefix+e.Name) != "" })
+	return kept, len(all) - len(kept)
 }
 
 // Search returns a page of the objects below a prefix that match a query. A page
@@ -191,8 +204,8 @@ func (s *Server) Search(ctx context.Context, r api.SearchRequest) (api.SearchRes
 		return api.SearchResponse{}, err
 	}
 	s.searches = append(s.searches, string(question))
-	all := s.below(api.ListRequest{Bucket: r.Bucket, Prefix: r.Prefix, Recursive: true})
-	if len(all) == 0 {
+	all, left := s.valid(r.Prefix, s.below(api.ListRequest{Bucket: r.Bucket, Prefix: r.Prefix, Recursive: true}))
+	if len(all) == 0 && left == 0 {
 		return api.SearchResponse{}, &api.Error{Code: api.NotFound, RequestID: "r-01JD9X5C8M"}
 	}
 	from, err := FromCursor(r.Cursor, string(question))
@@ -211,6 +224,8 @@ func (s *Server) Search(ctx context.Context, r api.SearchRequest) (api.SearchRes
 	}
 	if to < len(all) {
 		out.Cursor = Cursor(to, string(question))
+	} else {
+		out.Omitted = left
 	}
 	return out, nil
 }

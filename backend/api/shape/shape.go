@@ -59,6 +59,24 @@ func Loopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
+// MaxKey is in bytes. SPEC: S3 user guide, "Naming Amazon S3 objects" (object-keys).
+const MaxKey = 1024
+
+// KeyProblem returns the reason that no request can contain a key, or "": a key has up
+// to MaxKey bytes of UTF-8. A NUL is refused too, because many programs end a name at a
+// NUL. S3 can list such keys all the same.
+func KeyProblem(key string) string {
+	switch {
+	case len(key) > MaxKey:
+		return "keys have at most 1024 bytes"
+	case !utf8.ValidString(key):
+		return "it is not UTF-8 text"
+	case strings.IndexByte(key, 0) >= 0:
+		return "it holds a NUL character"
+	}
+	return ""
+}
+
 // BucketProblem returns the rule of Amazon S3 that a bucket name breaks, or "".
 // Aliases of access points are refused too, so that no grant reaches data by a
 // second name. SPEC: S3 user guide, "General purpose bucket naming rules".
