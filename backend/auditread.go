@@ -224,6 +224,9 @@ func (b *Backend) auditSummary(r *request) (any, error) {
 	if b.c.Sinks != nil {
 		out.Sinks = b.c.Sinks.Sinks(r.ctx)
 	}
+	if b.c.Principal != nil {
+		out.Signer, out.SignerPerPerson = b.c.Principal.Principal(r.ctx)
+	}
 	if out.Reviews, err = b.reviews(r); err != nil {
 		return nil, err
 	}

@@ -101,6 +101,13 @@ type Sinks interface {
 	Sinks(ctx context.Context) []api.Sink
 }
 
+// Principal is the principal of IAM that signs the server's requests of S3.
+type Principal interface {
+	// Principal returns its ARN, "" if it is not known, and whether each person has a
+	// session of it with the person's sub as its name.
+	Principal(ctx context.Context) (arn string, perPerson bool)
+}
+
 // Records reads the log in the order of recording.
 type Records interface {
 	// Between yields the records with an index from from to to (exclusive), as far as
@@ -142,7 +149,7 @@ type Sessions interface {
 }
 
 // Config holds the parts of the backend. Only Devices, Sessions, Held, Scope, Ahead, Observe,
-// Editor, Pages, Reader, Places, Policies, Checkpoints, Witnesses, Sinks, Records, Reviews, FileKeys and Proxies
+// Editor, Pages, Reader, Places, Principal, Policies, Checkpoints, Witnesses, Sinks, Records, Reviews, FileKeys and Proxies
 // may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
@@ -175,6 +182,7 @@ type Config struct {
 	Checkpoints checkpoint.Source
 	Witnesses   Witnesses // of the log. nil: none
 	Sinks       Sinks     // of the log. nil: none
+	Principal   Principal // of the server's requests of S3. nil: not known
 	// Records is for exports. nil: a log that is not exported.
 	Records  Records
 	Reviews  Reviews // nil: none

@@ -60,7 +60,7 @@ func TestReconcileUnreliableDelivery(t *testing.T) {
 		}
 		c.Add(l)
 	}
-	report, err := c.Compare(func(yield func(event.Event, error) bool) {
+	report, err := c.Compare([]reconcile.Signer{{Name: w.ReaderRole, PerPerson: true}}, func(yield func(event.Event, error) bool) {
 		for _, e := range w.Events(t, "action:download") {
 			if !yield(e, nil) {
 				return

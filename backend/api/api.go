@@ -311,6 +311,10 @@ type AuditSummaryResponse struct {
 	Events    int64       `json:"events"` // in the whole log
 	Sinks     []Sink      `json:"sinks,omitempty"`
 	Reviews   []Review    `json:"reviews,omitempty"`
+	// Signer is the ARN of the principal that signs the URLs, or "" if it is not known.
+	// SignerPerPerson reports a session of it for each person, named by the sub.
+	Signer          string `json:"signer,omitempty"`
+	SignerPerPerson bool   `json:"signer_per_person,omitempty"`
 }
 
 // Sink is a receiver of the audit log. A stuck one has failed at its last

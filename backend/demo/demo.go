@@ -197,7 +197,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{
-		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint, STS: box.STSEndpoint, Regions: regions,
+		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint, STS: box.STSEndpoint, Regions: regions, Signer: box.BackendUser,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	}, listener)
 	if errors.Is(err, sqlite.ErrOlder) || errors.Is(err, sqlite.ErrNewer) {

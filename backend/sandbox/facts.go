@@ -82,6 +82,7 @@ type Facts struct {
 	Elsewhere       string // S3 endpoint of the second region; "" without Options.Elsewhere
 	STSEndpoint     string // "" without Options.ReaderRole
 	ReaderRole      string // ARN; "" without Options.ReaderRole
+	BackendUser     string // ARN of the user of the backend's keys
 
 	// Of a stack; all "" without Options.Stack.
 	DynamoDBEndpoint, KMSEndpoint, FirehoseEndpoint string

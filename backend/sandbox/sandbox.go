@@ -119,7 +119,7 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 	}
 	keys := &s3.Keyring{}
 	keys.Put(saved.OwnerKey, s3.Credential{Secret: saved.OwnerSecret})
-	backend := s3.Credential{Secret: saved.BackendSecret, ReadOnly: true}
+	backend := s3.Credential{Secret: saved.BackendSecret, ReadOnly: true, ARN: backendUser}
 	if o.ReaderRole {
 		none, err := iam.Parse(noStorage)
 		if err != nil {
@@ -131,6 +131,7 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 		}
 	}
 	keys.Put(saved.BackendKey, backend)
+	s.BackendUser = backendUser
 	var err error
 	main := s3.Config{Region: Region, Keys: keys, Now: o.Now, Dir: uploads, AccessLog: o.AccessLog}
 	if o.Elsewhere != "" {
@@ -154,6 +155,9 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 	return s.startStack(ctx, o, saved, keys)
 }
 
+// backendUser is the IAM user of the backend's keys.
+const backendUser = "arn:aws:iam::111122223333:user/usher-backend"
+
 // readerRole is the role of Options.ReaderRole. Its own policy reads all buckets,
 // and decrypts with the KMS keys whose ids begin with "reader-".
 const (
@@ -172,7 +176,7 @@ func (s *Sandbox) startSTS(ctx context.Context, o Options, saved secrets, keys *
 		Secret: func(id string) (string, bool) { return saved.BackendSecret, id == saved.BackendKey },
 		Issued: func(session sts.Session) {
 			keys.Put(session.AccessKey, s3.Credential{
-				Secret: session.SecretKey, SessionToken: session.Token, Expires: session.Expires, Policies: session.Policies,
+				Secret: session.SecretKey, SessionToken: session.Token, Expires: session.Expires, Policies: session.Policies, ARN: session.ARN,
 			})
 		},
 	})

@@ -80,6 +80,7 @@ type checker struct {
 	credentials aws.CredentialsProvider
 	signing     aws.CredentialsProvider // of calls of S3 and of URLs
 	sessions    *reader.Sessions        // nil without a reader role
+	principal   *principal              // of calls of S3 and of URLs
 	clock       clock
 	tls         func() TLS // returns the files in use
 	now         func() time.Time

@@ -52,6 +52,7 @@ type Loopback struct {
 	DynamoDB    string            // endpoint; "" without tables
 	KMS         string            // endpoint; "" without a key in KMS
 	Firehose    string            // endpoint; "" without an archive
+	Signer      string            // ARN of the principal of Credentials, which STS would return; it may be ""
 	Regions     map[string]string // S3 endpoints by region; nil: S3 alone
 	Credentials aws.CredentialsProvider
 	// Wire wraps the connections for the calls of the server. nil: no wrapper.
@@ -228,7 +229,7 @@ func (p *parts) setReloadable(c Config) error {
 			return fmt.Errorf("reading the restarts of the audit log: %w", err)
 		}
 	}
-	p.config.Places = p.checker.located
+	p.config.Places, p.config.Principal = p.checker.located, p.checker.principal
 	p.config.Public, p.config.Signer, p.config.Cursors, p.config.URLLife = public, presigner, sealer, life
 	p.config.Hosts, p.config.Proxies = c.hosts(p.listener), proxies
 	return nil
@@ -290,15 +291,16 @@ func newChecker(ctx context.Context, c Config, d Deps, loop *Loopback) (*checker
 // signatures use a person's session and never the server's own credentials.
 func (r *checker) assumeReader(sdk aws.Config, loop *Loopback) (err error) {
 	r.signing = sdk.Credentials
-	if r.config.S3.ReaderRole == "" {
-		return nil
-	}
 	client := sts.NewFromConfig(sdk, func(o *sts.Options) {
 		o.RetryMaxAttempts = 2
 		if loop != nil {
 			o.BaseEndpoint = aws.String(loop.STS)
 		}
 	})
+	r.principal = &principal{role: r.config.S3.ReaderRole, sts: client, loop: loop, now: r.now}
+	if r.config.S3.ReaderRole == "" {
+		return nil
+	}
 	r.signing = object.ContextCredentials{}
 	r.sessions, err = reader.New(reader.Config{STS: client, Role: r.config.S3.ReaderRole, Now: r.now})
 	return err

@@ -21,8 +21,8 @@ type auditShow struct {
 	*app
 	limit  int // events; 0: all
 	noFold bool
-	full   bool     // on the full-screen page
-	s3     []string // access logs, for that page
+	full   bool    // on the full-screen page
+	s3     awsLogs // for that page
 	file   auditFile
 }
 
@@ -80,8 +80,8 @@ usher audit --json outcome:denied since:24h
 					return filterError(query, err)
 				}
 				return show.screen(cmd.Context(), query)
-			case len(show.s3) > 0:
-				return usagef("--s3 is for --screen. usher audit by --s3 counts without it.")
+			case len(show.s3.files)+len(show.s3.roles) > 0:
+				return usagef("--s3 and --role are for --screen. usher audit by --s3 counts without it.")
 			}
 			return show.run(cmd.Context(), a.query(args))
 		}),
@@ -91,7 +91,7 @@ usher audit --json outcome:denied since:24h
 	cmd.Flags().BoolVar(&all, "all", false, "show every event (the default)")
 	cmd.Flags().BoolVar(&show.noFold, "no-fold", false, "show each event")
 	cmd.Flags().BoolVar(&show.full, "screen", false, "with --file: open the file on the full-screen page")
-	cmd.Flags().StringArrayVar(&show.s3, "s3", nil, "with --screen: a file or a folder of S3's access logs, for its counts")
+	show.s3.flags(cmd, "with --screen: a file or a folder of S3's access logs, for its counts")
 	show.file.flags(cmd)
 	return cmd
 }
@@ -103,7 +103,7 @@ func (s *auditShow) screenFlags(others bool) error {
 		return usagef("--screen is for --file. The log of the server opens with A in the browser.")
 	case others || s.json:
 		return usagef("--screen does not go with --limit, --all, --no-fold and --json.")
-	case slices.Contains(s.s3, "-"):
+	case slices.Contains(s.s3.files, "-"):
 		return usagef("--screen needs stdin for its keys, so --s3 is a file or a folder.")
 	case !s.InTTY || !s.OutTTY:
 		return usagef("The full-screen page needs a terminal. Without --screen, this command prints the events.")

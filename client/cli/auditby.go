@@ -21,7 +21,7 @@ type auditBy struct {
 	limit int // groups; 0: all
 	order string
 	file  auditFile
-	s3    []string // files of S3's own logs
+	s3    awsLogs
 }
 
 func (a *app) byCommand() *cobra.Command {
@@ -67,7 +67,7 @@ usher audit by who --file evidence.tar
 		}),
 	}
 	cmd.Flags().IntVar(&by.limit, "limit", 0, "show at most this many groups")
-	cmd.Flags().StringArrayVar(&by.s3, "s3", nil, "a file or a folder of S3's access logs or of CloudTrail; - is stdin")
+	by.s3.flags(cmd, "a file or a folder of S3's access logs or of CloudTrail; - is stdin")
 	by.file.flags(cmd)
 	cmd.Flags().StringVar(&by.order, "sort", "", "events, files, bytes, denied, last or key")
 	return cmd
@@ -101,7 +101,7 @@ func (b *auditBy) run(ctx context.Context, what, query string) error {
 	if err != nil {
 		return forAuditors(err, log.group)
 	}
-	sent, unread, err := b.s3Words(ctx, b.s3, by, query, log.AuditQuery)
+	sent, unread, err := b.s3Words(ctx, b.s3, by, query, log)
 	if err != nil {
 		return forAuditors(err, log.group)
 	}

@@ -31,6 +31,7 @@ type auditSource struct {
 	upto  time.Time // of an export; ages are relative to it. Zero: to the present
 	close func() error
 
+	summary summaryOf        // of a server; nil: a file
 	offline question.Offline // of a file
 	check   func(context.Context) (LogState, error)
 }
@@ -56,7 +57,7 @@ func (a *app) source(ctx context.Context, from auditFile) (auditSource, error) {
 		return auditSource{}, usagef("--key is for --file.")
 	case path == "":
 		conn, err := a.connect(ctx)
-		return auditSource{Source: conn.client, group: conn.profile.Config.AuditorsGroup, close: func() error { return nil }}, err
+		return auditSource{Source: conn.client, summary: conn.client.AuditSummary, group: conn.profile.Config.AuditorsGroup, close: func() error { return nil }}, err
 	}
 	if !evidence.IsBundle(path) {
 		log, err := a.OpenLog(path)

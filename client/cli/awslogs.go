@@ -31,6 +31,39 @@ func (u *unreadLines) err() error {
 	return &failedError{exit: api.ExitMixed, code: "not_understood", text: quantity.Plural(u.Count, "line was", "lines were") + " not understood. The comparison is not complete."}
 }
 
+// unknownOperations returns the failure of a comparison with operations that are not
+// known.
+func unknownOperations(report reconcile.Report) error {
+	return &failedError{exit: api.ExitMixed, code: "unknown_operation", text: quantity.Plural(report.UnknownLines(), "line has", "lines have") +
+		" an operation that this version does not know. It could be a read, so the comparison is not complete."}
+}
+
+// summaryOf returns a server's summary of its log.
+type summaryOf func(context.Context, api.AuditSummaryRequest) (api.AuditSummaryResponse, error)
+
+// signers returns the principals that sign URLs: those named by --role, and the one
+// that the server names. summary is nil for a log in a file.
+func signers(ctx context.Context, summary summaryOf, roles []string) ([]reconcile.Signer, error) {
+	var known []reconcile.Signer
+	for _, role := range roles {
+		if strings.TrimSpace(role) == "" {
+			return nil, usagef("--role is the ARN of a role or a user, like arn:aws:iam::111122223333:role/usher.")
+		}
+		known = append(known, reconcile.Signer{Name: role})
+	}
+	if summary == nil {
+		return known, nil
+	}
+	server, err := summary(ctx, api.AuditSummaryRequest{Hours: 1})
+	if err != nil {
+		return nil, err
+	}
+	if server.Signer != "" {
+		known = append(known, reconcile.Signer{Name: server.Signer, PerPerson: server.SignerPerPerson})
+	}
+	return known, nil
+}
+
 // readLogs adds the lines of AWS's logs to a comparison: of files, of all files of
 // folders, and of stdin for "-".
 func (a *app) readLogs(ctx context.Context, files []string, compare *reconcile.Comparison) (*unreadLines, error) {

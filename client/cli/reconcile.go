@@ -19,7 +19,7 @@ import (
 type reconcileRun struct {
 	*app
 	life   int // seconds
-	reader string
+	roles  []string
 	others []string
 }
 
@@ -38,14 +38,17 @@ func (a *app) reconcileCommand() *cobra.Command {
 
 The result has the releases with a line in these logs and the bytes that S3 sent for each, releases without a line, and reads without a release. A read without a release is an alarm: usher did not release the object to that requester. A release without a line proves nothing: AWS delivers its logs at best effort, within hours.
 
-A line belongs to a release by the event id in its signed URL, which must be of the same object, within the URL's life, and of the person's own role session. Addresses that differ are a hint: a proxy has such an effect too.
+A line belongs to a release by the event id in its signed URL, which must be of the same object, within the URL's life, by the server's own role, and of the person's own session of it. The server names its role. --role adds one, by its ARN: a role before a change, or that of another server. Addresses that differ are a hint: a proxy has such an effect too.
+
+Only a GET of an object can belong to a release. A copy, a torrent or a selection (S3 Select) by anybody is an alarm. Two lines of one request are one read if they agree, and an alarm if they differ. Lines that are not compared are counted by operation; an operation that this version does not know could be a read, so the exit code is 1.
 
 Programs that may read the buckets without usher, such as a backup, are named with --other, by the ARN of their role session; * matches any text.
 
-The exit code is 5 if there is an alarm, and 1 if a line was not understood. With --json: {"from","until","lines","doubles","other","fetched","bytes","no_line_seen","alarms","failed_sign_ins","not_understood"}.`,
+The exit code is 5 if there is an alarm, and 1 if a line was not understood. With --json: {"from","until","lines","doubles","other","fetched","bytes","no_line_seen","alarms","failed_sign_ins","requester_checked","signers","requester_unnamed","not_compared","not_understood"}.`,
 		Example: `
 usher audit reconcile access-2026-11-28-*
 usher audit reconcile --other 'arn:aws:sts::*/backup/*' trail.json.gz
+usher audit reconcile --role arn:aws:iam::111122223333:role/before logs
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, -1, "Name the log files: usher audit reconcile FILE..."); err != nil {
@@ -58,13 +61,15 @@ usher audit reconcile --other 'arn:aws:sts::*/backup/*' trail.json.gz
 		}),
 	}
 	cmd.Flags().IntVar(&run.life, "url-seconds", maxURLSeconds, "life of a released URL in seconds: url_seconds of the server's configuration")
-	cmd.Flags().StringVar(&run.reader, "reader-role", "", "name of the role that signs URLs, one session per person (found from the logs)")
+	cmd.Flags().StringArrayVar(&run.roles, "role", nil, "ARN of a role or user that signs URLs, beside the server's own")
+	cmd.Flags().StringArrayVar(&run.roles, "reader-role", nil, "name of a role that signs URLs")
+	_ = cmd.Flags().MarkDeprecated("reader-role", "use --role ARN, which compares the account too")
 	cmd.Flags().StringArrayVar(&run.others, "other", nil, "ARN of a requester that may read without usher")
 	return cmd
 }
 
 func (r *reconcileRun) run(ctx context.Context, files []string) error {
-	compare, err := reconcile.New(reconcile.Config{Life: time.Duration(r.life) * time.Second, Reader: r.reader, Others: r.other})
+	compare, err := reconcile.New(reconcile.Config{Life: time.Duration(r.life) * time.Second, Others: r.other})
 	if err != nil {
 		return err
 	}
@@ -76,10 +81,15 @@ func (r *reconcileRun) run(ctx context.Context, files []string) error {
 	if err != nil {
 		return err
 	}
-	report, err := compare.Compare(releases(ctx, conn.client.AuditQuery, compare, ""))
+	known, err := signers(ctx, conn.client.AuditSummary, r.roles)
 	if err != nil {
 		return forAuditors(err, conn.profile.Config.AuditorsGroup)
 	}
+	report, err := compare.Compare(known, releases(ctx, conn.client.AuditQuery, compare, ""))
+	if err != nil {
+		return forAuditors(err, conn.profile.Config.AuditorsGroup)
+	}
+	r.noteRequesters(report)
 	if r.json {
 		r.writeJSON(r.Out, reconcileLine{report, unread})
 	} else {
@@ -89,8 +99,20 @@ func (r *reconcileRun) run(ctx context.Context, files []string) error {
 	case len(report.Alarms) > 0:
 		return &failedError{exit: api.ExitIntegrity, code: "unrecorded_read", text: fmt.Sprintf(
 			"%s no release. Find the requester in IAM, and remove its access to the bucket: only usher's role reads it.", quantity.Plural(len(report.Alarms), "read has", "reads have"))}
+	case report.UnknownLines() > 0:
+		return unknownOperations(report)
 	}
 	return unread.err()
+}
+
+// noteRequesters states which lines had no check of their requester.
+func (a *app) noteRequesters(report reconcile.Report) {
+	if !report.RequesterChecked && report.Lines > 0 {
+		fmt.Fprintln(a.Err, "The requester of the lines was not checked: the server does not name its role. Name it with --role ARN.")
+	}
+	if report.Unnamed > 0 {
+		fmt.Fprintf(a.Err, "%s only the account of the requester, which is the server's.\n", quantity.Plural(report.Unnamed, "line has", "lines have"))
+	}
 }
 
 // reconcileLine is the JSON form of a comparison.
@@ -121,6 +143,9 @@ func (r *reconcileRun) print(report reconcile.Report, unread *unreadLines) {
 	if report.Other > 0 {
 		fmt.Fprintf(r.Out, "Reads of --other       %d\n", report.Other)
 	}
+	if n := report.UnknownLines(); n > 0 {
+		fmt.Fprintf(r.Out, "Unknown operations     %s\n", quantity.Plural(n, "line", "lines"))
+	}
 	if unread.Count > 0 {
 		fmt.Fprintf(r.Out, "Not understood         %s\n", quantity.Plural(unread.Count, "line", "lines"))
 	}
@@ -145,6 +170,14 @@ func (r *reconcileRun) print(report reconcile.Report, unread *unreadLines) {
 	r.section("Failed sign-ins", []string{"TIME (UTC)", "USER", "CALL", "ERROR", "FROM"}, len(report.SignIns), func(i int) []string {
 		s := report.SignIns[i]
 		return []string{clock(s.Time), safe(s.User), safe(s.Operation), safe(s.Error), safe(s.Address)}
+	})
+	r.section("Lines that were not compared, by operation", []string{"OPERATION", "REASON", "LINES", "OF OTHER REQUESTERS"}, len(report.NotCompared), func(i int) []string {
+		o := report.NotCompared[i]
+		others := "not known"
+		if report.RequesterChecked && o.Class != reconcile.Others {
+			others = quantity.Count(o.Strangers)
+		}
+		return []string{safe(o.Operation), string(o.Class), quantity.Count(o.Lines), others}
 	})
 	r.section("Lines that were not understood", []string{"LINE"}, unread.Count, func(i int) []string { return []string{safe(unread.First[i])} })
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"usher/backend/audit/reconcile"
 	"usher/backend/event"
 	"usher/client/quantity"
@@ -35,8 +37,8 @@ func (w *s3Word) cell() string {
 
 // s3Words has the word of S3 for each group; nil without logs.
 type s3Words struct {
-	from, until time.Time
-	groups      map[string]*s3Word
+	report reconcile.Report
+	groups map[string]*s3Word
 }
 
 // of returns the word about a group.
@@ -47,38 +49,54 @@ func (s *s3Words) of(keys []string) *s3Word {
 	if w := s.groups[groupID(keys)]; w != nil {
 		return w
 	}
-	return &s3Word{From: s.from, Until: s.until}
+	return &s3Word{From: s.report.From, Until: s.report.Until}
 }
 
 // note describes the range of the logs.
 func (s *s3Words) note(a *app) {
-	if s.from.IsZero() {
+	if s.report.Lines == 0 {
 		fmt.Fprintln(a.Err, "The S3 logs have no line of a request.")
 		return
 	}
-	fmt.Fprintf(a.Err, "S3's lines are from %s to %s (UTC). AWS delivers them at best effort.\n", clock(s.from), clock(s.until))
+	fmt.Fprintf(a.Err, "S3's lines are from %s to %s (UTC). AWS delivers them at best effort.\n", clock(s.report.From), clock(s.report.Until))
+	a.noteRequesters(s.report)
 }
 
 func groupID(keys []string) string { return strings.Join(keys, "\x00") }
 
+// awsLogs are the flags of S3's own logs.
+type awsLogs struct {
+	files []string
+	roles []string // that sign URLs, beside the server's
+}
+
+func (l *awsLogs) flags(cmd *cobra.Command, usage string) {
+	cmd.Flags().StringArrayVar(&l.files, "s3", nil, usage)
+	cmd.Flags().StringArrayVar(&l.roles, "role", nil, "with --s3: ARN of a role or user that signs URLs, beside the server's own")
+}
+
 // s3Words compares S3's logs with the releases of a query. The words of a nil list of
 // files are nil.
-func (a *app) s3Words(ctx context.Context, files []string, by []event.By, query string, ask queryLog) (*s3Words, *unreadLines, error) {
+func (a *app) s3Words(ctx context.Context, logs awsLogs, by []event.By, query string, log auditSource) (*s3Words, *unreadLines, error) {
 	unread := &unreadLines{}
-	if len(files) == 0 {
+	if len(logs.files) == 0 {
 		return nil, unread, nil
 	}
 	compare, err := reconcile.New(reconcile.Config{Life: maxURLSeconds * time.Second})
 	if err != nil {
 		return nil, nil, err
 	}
-	if unread, err = a.readLogs(ctx, files, compare); err != nil {
+	if unread, err = a.readLogs(ctx, logs.files, compare); err != nil {
 		return nil, nil, err
 	}
 	out := &s3Words{groups: map[string]*s3Word{}}
 	groups := map[string]string{} // of each release
-	report, err := compare.Compare(func(yield func(event.Event, error) bool) {
-		for e, err := range releases(ctx, ask, compare, query) {
+	known, err := signers(ctx, log.summary, logs.roles)
+	if err != nil {
+		return nil, nil, err
+	}
+	report, err := compare.Compare(known, func(yield func(event.Event, error) bool) {
+		for e, err := range releases(ctx, log.AuditQuery, compare, query) {
 			if err == nil && e.Action == event.Download && e.Outcome == event.Allowed {
 				keys := make([]string, len(by))
 				for i, b := range by {
@@ -94,7 +112,10 @@ func (a *app) s3Words(ctx context.Context, files []string, by []event.By, query 
 	if err != nil {
 		return nil, nil, err
 	}
-	out.from, out.until = report.From, report.Until
+	if report.UnknownLines() > 0 {
+		return nil, nil, unknownOperations(report)
+	}
+	out.report = report
 	word := func(release string) *s3Word {
 		w := out.groups[groups[release]]
 		if w == nil {

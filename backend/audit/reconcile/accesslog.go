@@ -150,6 +150,9 @@ func accessJSON(raw []byte) (Line, error) {
 		Kind: AccessLog, Time: at.UTC(), Bucket: r.Bucket, Address: r.Address, Requester: r.Requester, RequestID: r.RequestID,
 		Operation: r.Operation, Status: r.Status, Error: r.Error, Bytes: max(r.Bytes, 0), Agent: r.Agent, Version: r.Version,
 	}
+	if l.Requester == "-" {
+		l.Requester = ""
+	}
 	l.request(r.URI, r.Host)
 	l.named(r.Key)
 	return l, nil

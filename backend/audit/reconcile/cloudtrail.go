@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,7 +23,9 @@ type record struct {
 	Message   string `json:"errorMessage"`
 	RequestID string `json:"requestID"`
 	Identity  struct {
-		ARN string `json:"arn"`
+		ARN       string `json:"arn"`
+		Principal string `json:"principalId"`
+		Account   string `json:"accountId"`
 	} `json:"userIdentity"`
 	Parameters map[string]json.RawMessage `json:"requestParameters"`
 	Additional struct {
@@ -38,8 +42,9 @@ const (
 	cognitoSource = "cognito-idp.amazonaws.com"
 )
 
-// errOther: the record is no request that this package compares.
-var errOther = errors.New("an event of another service")
+// s3Sources are the sources of S3's own events: of directory buckets, of Object
+// Lambda and of Outposts too.
+var s3Sources = []string{s3Source, "s3express.amazonaws.com", "s3-object-lambda.amazonaws.com", "s3-outposts.amazonaws.com"}
 
 // trail parses an event of CloudTrail.
 func trail(raw []byte) (Line, error) {
@@ -50,9 +55,6 @@ func trail(raw []byte) (Line, error) {
 	if r.Source == "" {
 		return Line{}, errors.New("an object without eventSource or schema_version_id")
 	}
-	if r.Source != s3Source && r.Source != cognitoSource {
-		return Line{}, errOther
-	}
 	at, err := time.Parse(time.RFC3339, r.Time)
 	if err != nil {
 		return Line{}, fmt.Errorf("the time is not one: %w", err)
@@ -61,12 +63,21 @@ func trail(raw []byte) (Line, error) {
 		Kind: CloudTrail, Time: at.UTC(), Operation: r.Name, Error: r.ErrorCode, Address: r.Address, Requester: r.Identity.ARN,
 		RequestID: r.RequestID, Agent: r.Agent,
 	}
-	if r.Source == cognitoSource {
+	switch {
+	case slices.Contains(s3Sources, r.Source):
+	case r.Source == cognitoSource:
 		l.Kind, l.Status, l.User = SignIn, int(r.Additional.Response.Status), r.Additional.Sub
 		if l.Error == "" && l.Status >= 400 {
 			l.Error = fmt.Sprint(l.Status)
 		}
 		return l, nil
+	default:
+		l.Kind, l.Operation = Foreign, r.Source
+		return l, nil
+	}
+	if l.Requester == "" {
+		// An event of another account's requester has its account, and no ARN.
+		l.Requester, l.Account = r.Identity.Principal, r.Identity.Account
 	}
 	l.Bucket, l.Version = r.parameter("bucketName"), r.parameter("versionId")
 	l.Bytes = int64(max(0, min(r.Additional.BytesOut, 1<<53)))
@@ -78,7 +89,10 @@ func trail(raw []byte) (Line, error) {
 		from, query, _ := strings.Cut(strings.TrimPrefix(r.parameter("x-amz-copy-source"), "/"), "?")
 		l.Bucket, key, _ = strings.Cut(from, "/")
 		l.Version = strings.TrimPrefix(query, "versionId=")
-		l.named(key)
+		if plain, err := url.PathUnescape(key); err == nil {
+			key = plain
+		}
+		l.keys, l.Key = []string{key}, key
 	} else if key != "" {
 		l.keys, l.Key = []string{key}, key
 	}

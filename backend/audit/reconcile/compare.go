@@ -3,6 +3,8 @@ package reconcile
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,84 +22,30 @@ type Config struct {
 	// Life is the maximum life of a released URL. A read after the end of it is an
 	// alarm; the life of a URL counts from the event.
 	Life time.Duration
-	// Reader is the name of the role that signs URLs with one session per person.
-	// Empty: a role is one when a session of it has the sub of an event's person.
-	Reader string
 	// Others reports whether a requester may read the buckets without usher, such
 	// as a backup. Nil: no other requester may.
 	Others func(requester string) bool
 }
 
-// Reason is the reason of an alarm.
-type Reason string
-
-// Reasons of alarms.
-const (
-	NoEvent       Reason = "no event"               // the read has no event of a release
-	OtherObject   Reason = "another object"         // the event released another bucket, key or version
-	OutsideWindow Reason = "outside the URL's life" // the read was before the event or after the URL's end
-	OtherPerson   Reason = "another session"        // the role session is another person's
-)
-
-// Alarm is a read that no event explains.
-type Alarm struct {
-	Reason Reason `json:"reason"`
-	Line   Line   `json:"line"`
-}
-
-// Fetched is a release with lines: the bytes that AWS sent for it.
-type Fetched struct {
-	Event    string    `json:"event"`
-	User     string    `json:"user"`
-	Sub      string    `json:"sub"`
-	Path     string    `json:"path"`
-	Released time.Time `json:"released"`
-	Requests int       `json:"requests"`
-	Bytes    int64     `json:"bytes"`
-	Address  string    `json:"address"`                   // of the release
-	Others   []string  `json:"other_addresses,omitempty"` // of reads, if they differ
-}
-
-// Release is a release without a line. AWS delivers logs at best effort, so it is
-// no proof that nothing was fetched.
-type Release struct {
-	Event    string    `json:"event"`
-	User     string    `json:"user"`
-	Path     string    `json:"path"`
-	Released time.Time `json:"released"`
-}
-
-// SignInFailed is a failed sign-in that Cognito logged.
-type SignInFailed struct {
-	Time      time.Time `json:"time"`
-	User      string    `json:"user,omitempty"`
-	Address   string    `json:"address"`
-	Operation string    `json:"operation"`
-	Error     string    `json:"error"`
-}
-
-// Report is the result of a comparison.
-type Report struct {
-	From  time.Time `json:"from"` // first and last line
-	Until time.Time `json:"until"`
-
-	Lines   int `json:"lines"`   // without duplicates
-	Doubles int `json:"doubles"` // lines of a request that was read before
-	Other   int `json:"other"`   // reads by the other requesters of Config
-
-	Fetched []Fetched `json:"fetched"`
-	Bytes   int64     `json:"bytes"`
-	Unseen  []Release `json:"no_line_seen"`
-	Alarms  []Alarm   `json:"alarms"`
-
-	SignIns []SignInFailed `json:"failed_sign_ins"`
-}
-
-// request identifies a line. Access log and CloudTrail name a request alike. A
-// copy has one id for two records, of which one is a read.
+// request identifies the lines of a request. Access log and CloudTrail name a request
+// alike. One request can have several operations: a copy is a read and a write, and a
+// deletion has a line for each object.
 type request struct {
-	id           string
-	signIn, read bool
+	id, content string // without the content for a read
+}
+
+// other groups lines that are not compared.
+type other struct {
+	operation          string
+	class              Class
+	requester, account string
+}
+
+// read is a line of a read.
+type read struct {
+	Line
+	differs bool // from the first line of its request
+	next    int  // the next read with this request id; 0: none
 }
 
 // Comparison collects lines, and compares them with events. It is not safe for
@@ -105,9 +53,11 @@ type request struct {
 type Comparison struct {
 	c       Config
 	report  Report
-	seen    map[request]int // the index in reads of a read
-	reads   []Line          // of objects, successful
-	readers map[string]bool // roles with one session per person
+	seen    map[request]int // the index of a read in reads
+	reads   []read          // of objects, successful
+	others  map[other]int   // lines that are not compared
+	signers []Signer
+	readers map[string]bool // principals with one session per person
 }
 
 // release is the part of an event that the comparison needs: a quarter has
@@ -133,20 +83,18 @@ func New(c Config) (*Comparison, error) {
 	if c.Others == nil {
 		c.Others = func(string) bool { return false }
 	}
-	empty := Report{Fetched: []Fetched{}, Unseen: []Release{}, Alarms: []Alarm{}, SignIns: []SignInFailed{}} // lists in JSON, never null
-	return &Comparison{c: c, report: empty, seen: map[request]int{}, readers: map[string]bool{}}, nil
+	report := Report{ // lists in JSON, never null
+		Fetched: []Fetched{}, Unseen: []Release{}, Alarms: []Alarm{}, SignIns: []SignInFailed{}, Signers: []string{}, NotCompared: []Operation{},
+	}
+	return &Comparison{c: c, report: report, seen: map[request]int{}, others: map[other]int{}, readers: map[string]bool{}}, nil
 }
 
 // Add takes a line. The order of lines does not matter: logs arrive late.
 func (c *Comparison) Add(l Line) {
-	if l.RequestID != "" {
-		id := request{l.RequestID, l.Kind == SignIn, l.Read()}
-		if at, ok := c.seen[id]; ok {
-			c.report.Doubles++
-			c.join(at, l)
-			return
-		}
-		c.seen[id] = len(c.reads)
+	isRead := l.Read()
+	if c.double(l, isRead) {
+		c.report.Doubles++
+		return
 	}
 	c.report.Lines++
 	if c.report.From.IsZero() || l.Time.Before(c.report.From) {
@@ -156,20 +104,83 @@ func (c *Comparison) Add(l Line) {
 		c.report.Until = l.Time
 	}
 	switch {
+	case isRead:
 	case l.Kind == SignIn:
 		if l.Error != "" {
 			c.report.SignIns = append(c.report.SignIns, SignInFailed{l.Time, l.User, l.Address, l.Operation, l.Error})
 		}
-	case l.Read():
-		c.reads = append(c.reads, l)
+	default:
+		c.others[other{l.Operation, classOf(l), l.Requester, l.Account}]++
 	}
+}
+
+// classOf returns the class of a line that is no read.
+func classOf(l Line) Class {
+	switch {
+	case l.Kind == Foreign:
+		return Others
+	case !l.succeeded():
+		return Failed
+	case l.class() == unknown:
+		return Unknown
+	}
+	return NoContent
+}
+
+// double reports whether a line repeats an earlier one of the same request, and keeps
+// it otherwise. A line of the same request with another content is no double.
+func (c *Comparison) double(l Line, isRead bool) bool {
+	if l.RequestID == "" {
+		if isRead {
+			c.reads = append(c.reads, read{Line: l})
+		}
+		return false
+	}
+	id := request{id: l.RequestID}
+	if !isRead {
+		id.content = fmt.Sprintln(l.Kind, l.Time.Unix(), l.Operation, l.Bucket, l.Key, l.Status, l.Error, l.Bytes, l.Address, l.Requester, l.User)
+	}
+	first, known := c.seen[id]
+	if !isRead {
+		c.seen[id] = 0
+		return known
+	}
+	if !known {
+		c.seen[id] = len(c.reads)
+		c.reads = append(c.reads, read{Line: l})
+		return false
+	}
+	last := first
+	for i, more := first, true; more; i, more = c.reads[i].next, c.reads[i].next != 0 {
+		if c.reads[i].repeats(l) {
+			c.join(i, l)
+			return true
+		}
+		last = i
+	}
+	c.reads[last].next = len(c.reads)
+	c.reads = append(c.reads, read{Line: l, differs: true})
+	return false
+}
+
+// repeats reports whether two lines of one request do not contradict each other. An
+// access log and CloudTrail have different fields, and the text of an access log has
+// whole seconds.
+func (l Line) repeats(m Line) bool {
+	if l.Bucket != m.Bucket || !slices.ContainsFunc(l.keys, func(k string) bool { return slices.Contains(m.keys, k) }) && (len(l.keys) > 0 || len(m.keys) > 0) {
+		return false
+	}
+	if l.Kind == m.Kind {
+		return l.Time.Truncate(time.Second).Equal(m.Time.Truncate(time.Second)) && l.Operation == m.Operation && l.Status == m.Status && l.Error == m.Error &&
+			l.Bytes == m.Bytes && l.Address == m.Address && l.Requester == m.Requester && l.Event == m.Event && l.Version == m.Version
+	}
+	agree := func(a, b string) bool { return a == "" || b == "" || a == b }
+	return l.Time.Sub(m.Time).Abs() <= Skew && l.class() == m.class() && agree(l.Event, m.Event) && agree(l.Version, m.Version) &&
+		(account(l.Requester) == "" || account(m.Requester) == "" || l.Requester == m.Requester) && !otherAddress(l.Address, m.Address)
 }
 
 // join completes a read with the line of another log about the same request.
 func (c *Comparison) join(at int, l Line) {
-	if !l.Read() {
-		return
-	}
 	have := &c.reads[at]
 	have.Event = cmp.Or(have.Event, l.Event)
 	have.Version = cmp.Or(have.Version, l.Version)
@@ -194,12 +205,23 @@ func (c *Comparison) Range() (from, until time.Time) {
 	return c.report.From.Add(-c.c.Life - Skew), c.report.Until.Add(Skew)
 }
 
-// Compare takes the events of Range, and returns the report. Events of other
-// actions and refused downloads are skipped. An error of the events is returned.
-func (c *Comparison) Compare(events func(yield func(event.Event, error) bool)) (Report, error) {
+// Compare takes the principals that sign the server's URLs and the events of Range, and
+// returns the report. Events of other actions and refused downloads are skipped. An
+// error of the events is returned.
+//
+// Without signers, the requester of a line is not checked: among the lines of releases,
+// only those of the requesters with fewer reads are alarms.
+func (c *Comparison) Compare(signers []Signer, events func(yield func(event.Event, error) bool)) (Report, error) {
+	c.signers, c.report.RequesterChecked = slices.Clone(signers), len(signers) > 0
+	for _, s := range signers {
+		c.report.Signers = append(c.report.Signers, s.Name)
+	}
 	named := map[string][]int{}      // reads by event id
 	unnamed := map[[2]string][]int{} // reads without an id, by object
 	for i, l := range c.reads {
+		if l.differs {
+			continue
+		}
 		if l.Event != "" {
 			named[l.Event] = append(named[l.Event], i)
 			continue
@@ -227,13 +249,13 @@ func (c *Comparison) Compare(events func(yield func(event.Event, error) bool)) (
 	for _, e := range releases {
 		var lines []int
 		for _, i := range named[e.id] {
-			if explained[i] = c.check(e, c.reads[i]); explained[i] == "" {
+			if explained[i] = c.check(e, c.reads[i].Line); explained[i] == "" {
 				lines = append(lines, i)
 			}
 		}
 		for _, i := range unnamed[[2]string{e.bucket, e.key}] {
 			// CloudTrail lines may lack the id; one session and one object are enough.
-			if _, person := c.reads[i].session(); explained[i] != "" && person != "" && person == e.sub && c.check(e, c.reads[i]) == "" {
+			if _, person := session(c.reads[i].Requester); explained[i] != "" && person != "" && person == e.sub && c.check(e, c.reads[i].Line) == "" {
 				explained[i] = ""
 				lines = append(lines, i)
 			}
@@ -242,42 +264,67 @@ func (c *Comparison) Compare(events func(yield func(event.Event, error) bool)) (
 	}
 	for i, reason := range explained {
 		switch l := c.reads[i]; {
+		case l.differs:
+			c.report.Alarms = append(c.report.Alarms, Alarm{Conflict, l.Line})
 		case reason == "":
+			if c.report.RequesterChecked && c.origin(l.Line) == accountOnly {
+				c.report.Unnamed++
+			}
 		case c.c.Others(l.Requester):
 			c.report.Other++
 		default:
-			c.report.Alarms = append(c.report.Alarms, Alarm{reason, l})
+			c.report.Alarms = append(c.report.Alarms, Alarm{reason, l.Line})
 		}
 	}
+	c.report.NotCompared = append(c.report.NotCompared, c.notCompared()...)
 	slices.SortStableFunc(c.report.Alarms, func(a, b Alarm) int { return a.Line.Time.Compare(b.Line.Time) })
 	return c.report, nil
 }
 
-// calibrate finds the roles that have one session per person.
-func (c *Comparison) calibrate(releases []release, named map[string][]int) {
-	if c.c.Reader != "" {
-		c.readers[c.c.Reader] = true
-		return
-	}
-	for _, e := range releases {
-		for _, i := range named[e.id] {
-			if role, person := c.reads[i].session(); person != "" && person == e.sub {
-				c.readers[role] = true
-			}
+// notCompared returns the counts of lines that are not compared, the unknown operations
+// first.
+func (c *Comparison) notCompared() []Operation {
+	byName := map[Operation]Operation{}
+	for o, n := range c.others {
+		key := Operation{Operation: o.operation, Class: o.class}
+		sum := byName[key]
+		sum.Operation, sum.Class, sum.Lines = o.operation, o.class, sum.Lines+n
+		if o.class != Others && c.report.RequesterChecked && c.origin(Line{Requester: o.requester, Account: o.account}) == stranger {
+			sum.Strangers += n
 		}
+		byName[key] = sum
 	}
+	order := []Class{Unknown, NoContent, Failed, Others}
+	return slices.SortedFunc(maps.Values(byName), func(a, b Operation) int {
+		return cmp.Or(slices.Index(order, a.Class)-slices.Index(order, b.Class), b.Lines-a.Lines, strings.Compare(a.Operation, b.Operation))
+	})
 }
 
 // check returns the reason why the event does not explain the read, or "".
 func (c *Comparison) check(e release, l Line) Reason {
-	role, person := l.session()
+	if reason := c.fits(e, l); reason != "" {
+		return reason
+	}
+	principal, person := session(l.Requester)
 	switch {
+	case c.origin(l) == stranger:
+		return OtherSigner
+	case c.readers[principal] && person != e.sub:
+		return OtherPerson
+	}
+	return ""
+}
+
+// fits returns the reason why the event does not explain a read by any requester, or
+// "".
+func (c *Comparison) fits(e release, l Line) Reason {
+	switch {
+	case l.class() != download:
+		return NoDownload
 	case !l.of(e.bucket, e.key), e.version != "" && l.Version != "" && l.Version != e.version:
 		return OtherObject
 	case l.Time.Before(e.at.Add(-Skew)), l.Time.After(e.at.Add(c.c.Life + Skew)):
 		return OutsideWindow
-	case c.readers[role] && person != e.sub, c.c.Reader != "" && role != c.c.Reader:
-		return OtherPerson
 	}
 	return ""
 }

@@ -14,6 +14,7 @@ const (
 	AccessLog  Kind = "access-log" // server access log of S3, as text or as JSON of CloudWatch Logs
 	CloudTrail Kind = "cloudtrail" // data event of S3
 	SignIn     Kind = "sign-in"    // event of a Cognito user pool
+	Foreign    Kind = "foreign"    // event of another service in CloudTrail
 )
 
 // Line is one request, as AWS logged it. Its text comes from other parties: escape
@@ -30,7 +31,8 @@ type Line struct {
 	Error     string    `json:"error,omitempty"`  // error code
 	Bytes     int64     `json:"bytes"`            // response bytes sent
 	Address   string    `json:"address,omitempty"`
-	Requester string    `json:"requester,omitempty"` // ARN or canonical user id
+	Requester string    `json:"requester,omitempty"` // ARN, canonical user id or principal id; "" for an anonymous request
+	Account   string    `json:"account,omitempty"`   // of a requester that CloudTrail names without an ARN
 	RequestID string    `json:"request_id,omitempty"`
 	Agent     string    `json:"agent,omitempty"`
 	Event     string    `json:"event,omitempty"` // id of the audit event in the signed URL; "" without one
@@ -39,21 +41,31 @@ type Line struct {
 	keys []string // spellings of the key that the line allows
 }
 
-// reads are the operations that send the bytes of an object.
-// SPEC: S3 user guide, "Amazon S3 server access log format" and "Amazon S3
-// CloudTrail events".
-var reads = map[string]bool{
-	"REST.GET.OBJECT": true, "WEBSITE.GET.OBJECT": true, "SOAP.GET.OBJECT": true, "REST.GET.OBJECT_TORRENT": true,
-	"REST.SELECT.OBJECT": true, "REST.COPY.OBJECT_GET": true, "REST.COPY.PART_GET": true,
-	"GetObject": true, "GetObjectTorrent": true, "SelectObjectContent": true, "CopyObject": true, "UploadPartCopy": true,
+// class returns the class of the operation.
+func (l Line) class() class {
+	switch l.Kind {
+	case AccessLog:
+		return accessClass(l.Operation)
+	case CloudTrail:
+		return trailClass(l.Operation)
+	}
+	return noContent
 }
 
 // Read reports whether the request sent bytes of an object.
 func (l Line) Read() bool {
-	if !reads[l.Operation] || l.Error != "" {
-		return false
+	c := l.class()
+	return (c == download || c == content) && l.succeeded()
+}
+
+// succeeded reports whether the request was answered with the operation's result. An
+// access log has the status of the answer, and an error code can follow it in the
+// middle of the body. A status can be absent.
+func (l Line) succeeded() bool {
+	if l.Kind == AccessLog && l.Status != 0 {
+		return l.Status/100 == 2
 	}
-	return l.Kind == CloudTrail || l.Status == 200 || l.Status == 206
+	return l.Error == ""
 }
 
 // of reports whether the line is about the object.
@@ -67,18 +79,6 @@ func (l Line) of(bucket, key string) bool {
 		}
 	}
 	return false
-}
-
-// session returns the name of the role session that made the request, and the
-// role's name; "" for another requester.
-// SPEC: IAM user guide, "IAM identifiers": arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION.
-func (l Line) session() (role, name string) {
-	_, rest, ok := strings.Cut(l.Requester, ":assumed-role/")
-	if !ok {
-		return "", ""
-	}
-	role, name, _ = strings.Cut(rest, "/")
-	return role, name
 }
 
 // eventParameter is the query parameter with the id of the audit event.
@@ -98,8 +98,8 @@ func eventOf(values []string) string {
 // the URL covers them: the log's key field is encoded once or twice, and a quote in
 // the user agent shifts the version field.
 func (l *Line) request(text, host string) {
-	_, rest, ok := strings.Cut(text, " ")
-	if !ok {
+	method, rest, ok := strings.Cut(text, " ")
+	if !ok || method != "GET" { // the URI of a copy is that of its target
 		return
 	}
 	if i := strings.LastIndex(rest, " HTTP/"); i >= 0 {

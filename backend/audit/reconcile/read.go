@@ -38,8 +38,8 @@ var document = regexp.MustCompile(`^\s*\{\s*"(Records|events|Events)"\s*:\s*\[`)
 // Read yields the lines of a log: an access log as text or as JSON, one object a
 // line, or a JSON document with records. Input with the gzip header is
 // decompressed. A line that is not understood is an *Unread, and the next line
-// follows; after an error of another type nothing follows. Events of other services
-// are left out. Memory is bounded by MaxRecord.
+// follows; after an error of another type nothing follows. Memory is bounded by
+// MaxRecord.
 func Read(name string, from io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		in := bufio.NewReader(from)
@@ -110,9 +110,6 @@ func (r *reading) line() ([]byte, error) {
 // one yields the line of a text or of a JSON object.
 func (r *reading) one(text []byte) bool {
 	l, err := parse(text)
-	if errors.Is(err, errOther) {
-		return true
-	}
 	if err != nil {
 		return r.yield(Line{}, r.unread(err))
 	}

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
@@ -42,7 +43,7 @@ func (l *accessLog) write(q *request, took time.Duration) {
 	}
 	requester, version, kind := "-", "-", "-"
 	if q.id4.accessKeyID != "" {
-		requester, version, kind = ownerID, "SigV4", "AuthHeader"
+		requester, version, kind = cmp.Or(q.id4.arn, ownerID), "SigV4", "AuthHeader"
 		if q.id4.query {
 			kind = "QueryString"
 		}
@@ -55,16 +56,25 @@ func (l *accessLog) write(q *request, took time.Duration) {
 	if q.w.n > 0 {
 		sent = fmt.Sprint(q.w.n)
 	}
-	line := fmt.Sprintf("%s %s [%s] %s %s %s %s %s \"%s %s %s\" %d %s %s %s %d %d \"%s\" \"%s\" - %s %s - %s %s - - -\n",
-		ownerID, orDash(logSafe(q.target.bucket)), q.now.UTC().Format("02/Jan/2006:15:04:05 -0700"), orDash(logSafe(ip)), requester,
-		q.id, orDash(q.operation), orDash(string(uriEncode(nil, q.target.key, true))),
-		methodWord(r.Method), redact(r.RequestURI), orDash(logSafe(r.Proto)),
-		q.w.status, orDash(q.errorCode), sent, size, took.Milliseconds(), took.Milliseconds(),
-		orDash(logSafe(r.Referer())), orDash(logSafe(r.UserAgent())),
-		hostID(q.id), version, kind, orDash(logSafe(r.Host)))
+	line := func(bucket, key, operation, sent string) string {
+		return fmt.Sprintf("%s %s [%s] %s %s %s %s %s \"%s %s %s\" %d %s %s %s %d %d \"%s\" \"%s\" %s %s %s - %s %s - - -\n",
+			ownerID, orDash(logSafe(bucket)), q.now.UTC().Format("02/Jan/2006:15:04:05 -0700"), orDash(logSafe(ip)), requester,
+			q.id, orDash(operation), orDash(string(uriEncode(nil, key, true))),
+			methodWord(r.Method), redact(r.RequestURI), orDash(logSafe(r.Proto)),
+			q.w.status, orDash(q.errorCode), sent, size, took.Milliseconds(), took.Milliseconds(),
+			orDash(logSafe(r.Referer())), orDash(logSafe(r.UserAgent())),
+			orDash(string(uriEncode(nil, q.target.query.get("versionId"), true))), hostID(q.id), version, kind, orDash(logSafe(r.Host)))
+	}
+	lines := line(q.target.bucket, q.target.key, q.operation, sent)
+	if q.source != "" {
+		// SPEC: "Additional logging for copy operations": a copy has a second line, for
+		// the read of its source.
+		bucket, key, _ := strings.Cut(q.source, "/")
+		lines += line(bucket, key, q.operation+"_GET", "-")
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, _ = io.WriteString(l.w, line)
+	_, _ = io.WriteString(l.w, lines)
 }
 
 // redact removes the signature and the session token from a logged URI, because

@@ -17,7 +17,7 @@ var logLine = regexp.MustCompile(`^[0-9a-f]{64} (\S+) \[\d\d/\w{3}/\d{4}:\d\d:\d
 func TestAccessLog(t *testing.T) {
 	r := newRig(t)
 	r.put("dir/a b.txt", "0123456789")
-	r.keys.Put("ASIA1", Credential{Secret: "s", SessionToken: "the-session-token", Expires: r.clock.Now().Add(time.Hour)})
+	r.keys.Put("ASIA1", Credential{Secret: "s", ARN: "arn:aws:sts::1:assumed-role/reader/ada", SessionToken: "the-session-token", Expires: r.clock.Now().Add(time.Hour)})
 	temp := aws.Credentials{AccessKeyID: "ASIA1", SecretAccessKey: "s", SessionToken: "the-session-token"}
 	q := r.presignedAs(raw{method: "GET", path: "/box/dir/a%20b.txt", query: "x-usher-event=01JABC"}, 60, temp, region, "s3", r.clock.Now())
 	q.header = http.Header{"Range": {"bytes=0-3"}, "User-Agent": {"evil\" 200 - \x9b\"agent"}}
@@ -43,7 +43,7 @@ func TestAccessLog(t *testing.T) {
 		t.Errorf("put: %s", got)
 	}
 	get := m[1]
-	for i, want := range map[int]string{1: "box", 2: "127.0.0.1", 5: "REST.GET.OBJECT", 6: "dir/a%20b.txt", 7: "GET", 9: "206", 10: "-", 11: "4", 12: "10", 15: "SigV4", 16: "QueryString"} {
+	for i, want := range map[int]string{1: "box", 2: "127.0.0.1", 3: "arn:aws:sts::1:assumed-role/reader/ada", 5: "REST.GET.OBJECT", 6: "dir/a%20b.txt", 7: "GET", 9: "206", 10: "-", 11: "4", 12: "10", 15: "SigV4", 16: "QueryString"} {
 		if get[i] != want {
 			t.Errorf("field %d: %q, want %q", i, get[i], want)
 		}
@@ -56,6 +56,24 @@ func TestAccessLog(t *testing.T) {
 	}
 	if all := r.log.String(); strings.Contains(all, signature) || strings.Contains(all, "the-session-token") || strings.Contains(all, "\x9b") {
 		t.Errorf("the log contains a secret or a control byte: %s", all)
+	}
+}
+
+// A copy has a line of its own, and one for the read of its source.
+func TestCopyHasTwoLines(t *testing.T) {
+	r := newRig(t)
+	r.put("dir/a b.txt", "0123456789")
+	before := len(r.log.String())
+	a := r.do(r.signed(raw{method: "PUT", path: "/box/copy", header: http.Header{"X-Amz-Copy-Source": {"/box/dir/a%20b.txt"}}}))
+	if a.StatusCode != 200 {
+		t.Fatal(a.Status, a.body)
+	}
+	var m [][]string
+	for line := range strings.Lines(r.log.String()[before:]) {
+		m = append(m, logLine.FindStringSubmatch(strings.TrimSpace(line)))
+	}
+	if len(m) != 2 || m[0] == nil || m[1] == nil || m[0][5] != "REST.COPY.OBJECT" || m[0][6] != "copy" || m[1][5] != "REST.COPY.OBJECT_GET" || m[1][6] != "dir/a%20b.txt" || m[0][4] != m[1][4] {
+		t.Errorf("lines %q", r.log.String())
 	}
 }
 

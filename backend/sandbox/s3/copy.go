@@ -34,6 +34,7 @@ func (q *request) copySource() (bucketName string, from *object, err error) {
 		q.w.Header().Set("x-amz-copy-source-version-id", from.version())
 	}
 	retain(from.content)
+	q.source = source
 	return bucketName, from, nil
 }
 

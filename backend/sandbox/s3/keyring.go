@@ -15,6 +15,7 @@ type Credential struct {
 	SessionToken string    // required in each request if set, forbidden if ""
 	Expires      time.Time // zero: never
 	ReadOnly     bool      // permits only GET and HEAD
+	ARN          string    // of the requester in the access log; "": the owner of the account
 	// Policies permit a request only if each of them allows it. Nil: no policy
 	// applies, as for an account's owner.
 	Policies []*iam.Policy

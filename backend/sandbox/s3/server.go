@@ -108,6 +108,7 @@ type request struct {
 	target    target
 	id4       identity
 	operation string // name in the access log
+	source    string // BUCKET/KEY of the source of a copy
 	errorCode string
 	objSize   int64 // -1: no object
 	bodyRead  bool

@@ -31,6 +31,7 @@ const (
 // identity is the verified signer of a request and the signed payload hash.
 type identity struct {
 	accessKeyID string
+	arn         string // "": the owner of the account
 	readOnly    bool
 	policies    []*iam.Policy
 	query       bool   // presigned URL
@@ -93,7 +94,7 @@ func (v *verifier) verify(r *http.Request, t target, now time.Time) (identity, e
 	if !cred.Expires.IsZero() && !now.Before(cred.Expires) {
 		return identity{}, fail("ExpiredToken", "The provided token has expired.")
 	}
-	id := identity{accessKeyID: c.accessKeyID, readOnly: cred.ReadOnly, policies: cred.Policies, query: c.query, payload: c.payload}
+	id := identity{accessKeyID: c.accessKeyID, arn: cred.ARN, readOnly: cred.ReadOnly, policies: cred.Policies, query: c.query, payload: c.payload}
 	if c.payload == streamSigned || c.payload == streamSignedTrailer {
 		id.chunks = &chunkSigner{key: key, when: c.when, scope: scope, previous: c.signature, equal: v.equal}
 	}

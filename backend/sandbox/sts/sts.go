@@ -28,6 +28,7 @@ type Session struct {
 	AccessKey, SecretKey, Token string
 	Expires                     time.Time
 	Name, SourceIdentity        string
+	ARN                         string        // of the session
 	Policies                    []*iam.Policy // of the role and of the session; each must allow
 }
 
@@ -208,9 +209,17 @@ func (s *Server) assume(in url.Values) (Session, int, error) {
 		AccessKey: "ASIA" + letters(16), SecretKey: letters(40), Token: letters(800),
 		Expires: s.c.Now().Add(time.Duration(seconds) * time.Second).Truncate(time.Second),
 		Name:    in.Get("RoleSessionName"), SourceIdentity: source, Policies: policies,
+		ARN: sessionARN(in.Get("RoleArn"), in.Get("RoleSessionName")),
 	}
 	s.c.Issued(out)
 	return out, packed, nil
+}
+
+// sessionARN returns the ARN of a session of a role.
+// SPEC: IAM user guide, "IAM identifiers": it has the name of the role without the path.
+func sessionARN(role, session string) string {
+	account, path, _ := strings.Cut(role, ":role/")
+	return strings.Replace(account, ":iam:", ":sts:", 1) + ":assumed-role/" + path[strings.LastIndexByte(path, '/')+1:] + "/" + session
 }
 
 // letters returns n random characters of A-Z and 2-7.
