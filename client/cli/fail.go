@@ -157,7 +157,7 @@ func codeOf(err error, otherwise string) string {
 // kindCodes returns the JSON codes of the kinds of failures.
 func kindCodes() map[string]error {
 	return map[string]error{
-		"exists": download.ErrExists, "special": download.ErrSpecial, "busy": download.ErrBusy, "link": download.ErrLink, "name": download.ErrName,
+		"exists": download.ErrExists, "no_folder": download.ErrNoFolder, "special": download.ErrSpecial, "busy": download.ErrBusy, "link": download.ErrLink, "name": download.ErrName,
 		"names_omitted": errOmitted, "bad_url": download.ErrBadURL, string(api.ObjectChanged): download.ErrChanged,
 	}
 }

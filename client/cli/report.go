@@ -246,11 +246,12 @@ func (r *report) end(last download.Snapshot) error {
 }
 
 // endSync is end for a sync, in which a folder without new files is no event.
-func (r *report) endSync(last download.Snapshot) error {
-	if last.Files == 0 && r.same > 0 { // nothing to do
+// later is the number of files that are downloaded after this part of the sync.
+func (r *report) endSync(last download.Snapshot, later int) error {
+	if last.Files == 0 && (r.same > 0 || later > 0) { // nothing to do
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.failures.failed == 0 {
+		if r.failures.failed == 0 && r.same > 0 {
 			r.hint("%s here already", quantity.Plural(r.same, "file was", "files were"))
 		}
 		return r.failures.err()

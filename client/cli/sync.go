@@ -32,13 +32,13 @@ func (a *app) syncCommand() *cobra.Command {
 		GroupID:    "files",
 		Long: `Download the files of the folder PATH into DIR that are new or have changed there. A second sync downloads nothing. To resume an interrupted sync, run the same command again. Empty folders (objects whose key ends in a slash) are created as by get, but not with a selection.
 
-usher remembers the files that a sync of the same PATH and DIR has put there. Such a file is replaced when it changes on the server. Any other file that differs, also one that you have changed since, stays and counts as an error, unless a flag chooses another action.
+usher remembers the files that a sync of the same PATH and DIR has put there. Such a file is replaced when it changes on the server, also by a folder. A folder that has become a file is replaced only with --delete; until then the file is saved as name%~. Any other file that differs, also one that you have changed since, stays and counts as an error, unless a flag chooses another action.
 
 --delete removes the files that an earlier sync has put into DIR and that are no longer in PATH, also if you can no longer see them there. It asks first; in scripts add --yes. A file of yours, or one that you have changed, always stays. Nothing is removed after a failure.
 
---dry-run shows the difference of both sides and changes nothing: "+" new, "*" changed, "-" removed on the server, "!" differs and not from a sync, "?" only here.
+--dry-run shows the difference of both sides and changes nothing: "+" new, "*" changed, "-" removed on the server, "!" differs and not from a sync, or can't be saved, "?" only here. It ends with the exit code of a run for the files that it can't save.
 
-With --json each line is as in get --json; with --dry-run its state is new, changed, removed, conflict or only_here.`,
+With --json each line is as in get --json; with --dry-run its state is new, changed, removed, conflict, failed or only_here.`,
 		Example: `
 usher sync builds/logs/ logs
 usher sync builds/logs/ logs --delete --yes
@@ -114,6 +114,9 @@ func (s *syncing) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	err = s.sync(cmd.Context(), config, t, known)
+	if errors.Is(err, &api.Error{Code: api.NotFound}) && !strings.HasSuffix(args[0], "/") {
+		err = s.notFolder(cmd.Context(), conn.client, args[0], err)
+	}
 	if cerr := known.Close(); err == nil {
 		err = cerr
 	}
@@ -127,7 +130,11 @@ type pass struct {
 	root  *os.Root // nil: DIR does not exist yet
 	out   *report
 	from  api.Path
-	names map[string]string // of the ledger, by key: the disk can require another name than the plan's
+	later map[string]download.Request // by name: files whose name a folder has that --delete removes
+	freed map[string]bool             // of --dry-run: files that the run replaces by a folder
+
+	engine func() (*download.Engine, error)
+	names  map[string]string // of the ledger, by key: the disk can require another name than the plan's
 
 	mu   sync.Mutex
 	seen map[string]bool // names of the ledger that are on the server
@@ -150,7 +157,7 @@ func (p *pass) onServer(name string) bool {
 func (s *syncing) sync(ctx context.Context, config download.Config, t api.Path, known *ledger.Ledger) error {
 	out, end := newReport(s.app, s.stats)
 	defer end()
-	p := &pass{syncing: s, known: known, out: out, from: t, names: map[string]string{}, seen: map[string]bool{}}
+	p := &pass{syncing: s, known: known, out: out, from: t, names: map[string]string{}, seen: map[string]bool{}, later: map[string]download.Request{}, freed: map[string]bool{}}
 	for _, name := range known.Files() {
 		e, _ := known.Get(name)
 		p.names[e.Key] = name
@@ -166,8 +173,10 @@ func (s *syncing) sync(ctx context.Context, config download.Config, t api.Path, 
 	from := &counting{from: config.Lister}
 	out.counts, out.selects = from, !s.chosen.Empty()
 	config.Lister, config.Values, config.Finished = from, ctx, p.finished
+	config.ExactFolders = !s.keep
 	defer s.collectLess()()
-	engine, err := download.New(config)
+	p.engine = func() (*download.Engine, error) { return download.New(config) }
+	engine, err := p.engine()
 	if err != nil {
 		return err
 	}
@@ -196,69 +205,6 @@ func (p *pass) finished(t download.Transfer) {
 	}
 }
 
-// step is the work for one file of the server.
-type step struct {
-	download.Planned
-	name string // below DIR
-	kind stepKind
-}
-
-type stepKind string
-
-const (
-	isSame     stepKind = "same"
-	isNew      stepKind = "new"
-	isChanged  stepKind = "changed"
-	isConflict stepKind = "conflict" // differs, and no sync has put it there
-	isUnsure   stepKind = "unsure"   // the content is compared first
-)
-
-// steps compares the server with DIR, in the order of the listing.
-func (p *pass) steps(ctx context.Context, engine *download.Engine, t api.Path, visit func(step) error) error {
-	folder := download.Request{Bucket: t.Bucket, Key: t.Key, Folder: true, Dir: p.dest, Name: ".", Names: p.form()}
-	for plan, err := range engine.Preview(ctx, folder) {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(p.dest, plan.Path)
-		if err != nil || !filepath.IsLocal(name) {
-			return fmt.Errorf("planning a sync: %s is not below its folder", safe(plan.Path))
-		}
-		r := plan.Request
-		if known, ok := p.onBoth(r.Key); ok {
-			name = known
-		}
-		if !p.chosen.Takes(strings.TrimPrefix(r.Key, t.Key), entryOf(r)) {
-			continue
-		}
-		if err := visit(step{plan, name, p.judge(plan, name)}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// judge decides about one file.
-func (p *pass) judge(plan download.Planned, name string) stepKind {
-	ours := p.ours(name)
-	current := p.current(name, plan.Request)
-	switch absent := plan.Presence == download.Absent || plan.Presence == download.HerePartial; {
-	case absent && !ours:
-		return isNew
-	case plan.Presence == download.Here && !p.checksum:
-		return isSame
-	case ours && current && !p.checksum:
-		return isSame
-	case ours && current:
-		return isUnsure
-	case ours:
-		return isChanged
-	case plan.Presence == download.HereOther:
-		return isConflict
-	}
-	return isUnsure
-}
-
 // folder returns the request for the folder of the server.
 func (p *pass) folder(t api.Path) download.Request {
 	r := download.Request{Bucket: t.Bucket, Key: t.Key, Folder: true, Dir: p.dest, Name: ".",
@@ -281,28 +227,6 @@ func (p *pass) onBoth(key string) (name string, known bool) {
 	return name, known
 }
 
-// consider prepares the download of one entry. It leaves out a file of a sync that is
-// the same on both sides.
-func (p *pass) consider(r *download.Request, path string) bool {
-	if strings.HasSuffix(r.Key, "/") {
-		p.make(filepath.Join(path, "x")) // the folder of a file in it
-		return true
-	}
-	name, known := p.onBoth(r.Key)
-	if !known {
-		name = path
-	}
-	if p.ours(name) {
-		if p.current(name, *r) && !p.checksum {
-			p.out.addSame()
-			return false
-		}
-		r.Conflict = download.Overwrite
-	}
-	p.make(name)
-	return true
-}
-
 // ours reports whether a sync has put the file there, and nothing changed it since.
 func (p *pass) ours(name string) bool {
 	return p.root != nil && p.known.Unchanged(p.root, name)
@@ -317,8 +241,25 @@ func (p *pass) current(name string, r download.Request) bool {
 // follow downloads the files and reports progress until all have ended, and
 // removes those that are gone.
 func (p *pass) follow(ctx context.Context, engine *download.Engine, t api.Path) error {
+	err := p.transfer(ctx, engine, p.folder(t))
+	if !p.remove || ctx.Err() != nil {
+		return err
+	}
+	if err != nil || p.out.counts.err() != nil {
+		p.out.hint("Nothing was removed, because the sync is not complete.")
+		return err
+	}
+	if err := p.clean(ctx); err != nil || len(p.later) == 0 {
+		return err
+	}
+	return p.followLater(ctx)
+}
+
+// transfer downloads requests and reports progress until all have ended. It closes the
+// engine.
+func (p *pass) transfer(ctx context.Context, engine *download.Engine, requests ...download.Request) error {
 	stopDrawing := p.out.draw(engine)
-	engine.Add(p.folder(t))
+	engine.Add(requests...)
 	err := engine.Wait(ctx)
 	stopDrawing()
 	last := engine.Snapshot()
@@ -328,20 +269,12 @@ func (p *pass) follow(ctx context.Context, engine *download.Engine, t api.Path) 
 	if err != nil || ctx.Err() != nil {
 		return stoppedWhile(ctx, err, last)
 	}
-	err = p.out.endSync(last)
-	if !p.remove {
-		return err
-	}
-	if err != nil || p.out.counts.err() != nil {
-		p.out.hint("Nothing was removed, because the sync is not complete.")
-		return err
-	}
-	return p.clean(ctx)
+	return p.out.endSync(last, len(p.later))
 }
 
 // make records the folders that the download of a file creates.
 func (p *pass) make(name string) {
-	for dir := filepath.Dir(name); dir != "."; dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(name); dir != "." && !p.dryRun; dir = filepath.Dir(dir) {
 		if p.root != nil {
 			if _, err := p.root.Lstat(dir); err == nil {
 				return

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 
-	"usher/backend/api"
-	"usher/client/download"
-	localname "usher/client/download/name"
 	"usher/client/ledger"
 	"usher/client/quantity"
 )
@@ -87,6 +83,8 @@ func (p *pass) clean(ctx context.Context) error {
 }
 
 func (p *pass) removed(name string, e ledger.Entry) {
+	p.out.mu.Lock() // transfers can still end
+	defer p.out.mu.Unlock()
 	path := filepath.Join(p.dest, name)
 	switch {
 	case p.json:
@@ -94,80 +92,4 @@ func (p *pass) removed(name string, e ledger.Entry) {
 	case !p.OutTTY && !p.quiet:
 		fmt.Fprintf(p.out.Out, "%s  removed\n", p.out.near(path))
 	}
-}
-
-// local returns the files below DIR, without the unfinished parts of downloads.
-func (p *pass) local() map[string]fs.FileInfo {
-	all := map[string]fs.FileInfo{}
-	if p.root == nil {
-		return all
-	}
-	_ = fs.WalkDir(p.root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || localname.HasFoldPrefix(d.Name(), localname.PartMark) {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			all[filepath.FromSlash(path)] = info
-		}
-		return nil
-	})
-	return all
-}
-
-// difference implements --dry-run.
-func (p *pass) difference(ctx context.Context, engine *download.Engine, t api.Path) error {
-	marks := map[stepKind]string{isNew: "+", isChanged: "*", isConflict: "!", isUnsure: "*"}
-	counts, bytes := map[stepKind]int{}, int64(0)
-	there := map[string]bool{}
-	show := func(mark, state, path, name string, size *int64) error {
-		dest := filepath.Join(p.dest, name)
-		if p.json {
-			p.writeJSON(p.Out, fetched{Path: path, Dest: dest, Size: size, State: state})
-		} else {
-			text := "       "
-			if size != nil {
-				text = fmt.Sprintf("%7s", quantity.Size(*size))
-			}
-			fmt.Fprintf(p.Out, "%s %s  %s\n", mark, text, p.out.near(dest))
-		}
-		return p.unwritten()
-	}
-	err := p.steps(ctx, engine, t, func(s step) error {
-		there[s.name] = true
-		counts[s.kind]++
-		if s.kind == isSame {
-			return nil
-		}
-		size := s.Request.Size
-		if bytes += size; s.kind == isUnsure {
-			s.kind = isChanged
-		}
-		return show(marks[s.kind], string(s.kind), t.Bucket+"/"+s.Request.Key, s.name, &size)
-	})
-	if err != nil {
-		return err
-	}
-	gone, _ := p.gone()
-	isGone := map[string]bool{}
-	for _, name := range gone {
-		isGone[name] = true
-		e, _ := p.known.Get(name)
-		if err := show("-", "removed", t.Bucket+"/"+e.Key, name, nil); err != nil {
-			return err
-		}
-	}
-	only := 0
-	for _, name := range sortedKeys(p.local()) {
-		if there[name] || isGone[name] || p.onServer(name) {
-			continue
-		}
-		only++
-		if err := show("?", "only_here", "", name, nil); err != nil {
-			return err
-		}
-	}
-	changed := counts[isChanged] + counts[isUnsure]
-	p.hint("%s new, %s changed, %s the same, %s gone on the server, %s differ and not from a sync, %s only here; %s to fetch. Nothing was changed.",
-		quantity.Count(counts[isNew]), quantity.Count(changed), quantity.Count(counts[isSame]), quantity.Count(len(gone)), quantity.Count(counts[isConflict]), quantity.Count(only), quantity.Size(bytes))
-	return nil
 }

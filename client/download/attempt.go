@@ -19,6 +19,9 @@ func (e *Engine) attempt(ctx context.Context, t *transfer, r *retryNote) (State,
 	e.mu.Unlock()
 	p, err := e.plan(o)
 	e.notePlan(t, p)
+	if p.verified == part.Recorded {
+		e.dropOwnParts(o.target)
+	}
 	if err != nil || p.skip {
 		return p.state, err
 	}
@@ -55,13 +58,19 @@ type order struct {
 
 // order describes the next attempt, under mu. r is nil for a stream.
 func (t *transfer) order(r *retryNote) order {
-	o := order{refused: t.refused, small: t.isSmall(), whole: r != nil && r.wholes > 0, weight: t.slot.weight,
-		target: target{bucket: t.req.Bucket, key: t.req.Key, etag: t.req.ETag, listed: t.req.Size, size: t.size,
-			dir: t.req.Dir, given: t.req.Name != "", conflict: t.req.Conflict, content: t.req.Checksum, progress: &t.progress}}
-	if last := len(t.segs) - 1; last >= 0 {
-		o.dirs, o.name = t.segs[:last], t.segs[last]
-	}
+	o := order{refused: t.refused, small: t.isSmall(), whole: r != nil && r.wholes > 0, weight: t.slot.weight, target: targetOf(t.req, t.segs)}
+	o.size, o.progress = t.size, &t.progress
 	return o
+}
+
+// targetOf returns the target of a request with the local path segs below its Dir.
+func targetOf(r Request, segs []string) target {
+	to := target{bucket: r.Bucket, key: r.Key, etag: r.ETag, listed: r.Size, size: r.listedSize(),
+		dir: r.Dir, given: r.Name != "", conflict: r.Conflict, content: r.Checksum}
+	if last := len(segs) - 1; last >= 0 {
+		to.dirs, to.name = segs[:last], segs[last]
+	}
+	return to
 }
 
 // notePlan notes the result of a look at the disk.

@@ -41,6 +41,10 @@ type Config struct {
 	Report    bool  // tell the backend how transfers ended
 	Dotfiles  bool  // allow names that begin with a dot directly in the home directory
 
+	// ExactFolders makes a local file with the name of a folder an ErrNoFolder. Without
+	// it the folder is saved under its name and "%~".
+	ExactFolders bool
+
 	// QueueFile keeps the unfinished requests; "": nothing is kept. A
 	// second process with the same file goes without.
 	QueueFile string

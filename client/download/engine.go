@@ -139,10 +139,12 @@ func New(cfg Config) (*Engine, error) {
 	}
 	bounds := boundsFor(cfg.Parallel, cfg.hooks.descriptors())
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(cfg.Values))
+	local := cfg.hooks.disk
+	local.ExactFolders = cfg.ExactFolders
 	e := &Engine{
 		cfg: cfg, ctx: ctx, stop: stop,
 		check: check,
-		disk:  part.NewDisk(bounds.folders, cfg.hooks.disk),
+		disk:  part.NewDisk(bounds.folders, local),
 		small: fetch.NewSemaphore(firstSlots, bounds.small), large: fetch.NewSemaphore(bounds.large, bounds.large),
 		workers: make(chan assignment),
 		list:    catalog{byID: map[ID]*transfer{}, places: map[string]*transfer{}, claimed: map[uint64]uint64{}, seed: maphash.MakeSeed(), walks: map[*transfer]struct{}{}},
@@ -226,10 +228,7 @@ func (e *Engine) add(r Request) ID {
 func (e *Engine) newTransfer(r Request, parent *transfer, segs []string) *transfer {
 	segs = e.claimName(r, segs)
 	e.list.nextID++
-	t := &transfer{id: e.list.nextID, req: r, parent: parent, segs: segs, added: e.cfg.Now(), size: -1}
-	if r.ETag != "" || r.Size > 0 {
-		t.size = r.Size
-	}
+	t := &transfer{id: e.list.nextID, req: r, parent: parent, segs: segs, added: e.cfg.Now(), size: r.listedSize()}
 	if r.Folder {
 		t.folder = &folderState{}
 	}

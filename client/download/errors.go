@@ -18,6 +18,7 @@ import (
 // with *Error gives the details. Failures of the backend are *api.Error.
 var (
 	ErrExists    = part.ErrExists
+	ErrNoFolder  = part.ErrNoFolder
 	ErrIntegrity = errors.New("the content is not what it should be")
 	ErrChanged   = fetch.ErrChanged
 	ErrDisk      = part.ErrDisk
@@ -47,6 +48,8 @@ func (e *Error) Error() string {
 	switch e.Kind {
 	case ErrExists:
 		return fmt.Sprintf("%s is here already and differs. Choose to overwrite it, to skip it or to keep both.", name)
+	case ErrNoFolder:
+		return fmt.Sprintf("%s is a file here, and a folder on the server. Move the file away, or choose another folder.", name)
 	case ErrIntegrity:
 		return fmt.Sprintf("%s does not match its checksum or size (%s). Nothing was kept. Try again, and tell its owner if it happens twice.", name, e.Detail)
 	case ErrChanged:

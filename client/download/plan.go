@@ -53,10 +53,15 @@ type plan struct {
 	differs  bool   // of skip: see Transfer.Differs
 }
 
-// plan looks at the destination before a URL is requested, so that a file that is
+// plan looks at the destination, and changes nothing there, before a URL is requested, so that a file that is
 // here already costs neither a URL nor an audit event. Its error is the reason why the
 // object cannot be released, or cannot be written at the destination.
 func (e *Engine) plan(o order) (plan, error) {
+	if !e.cfg.Dotfiles {
+		if err := part.GuardHome(o.dir, o.dirs, o.name); err != nil {
+			return plan{state: Failed, path: o.below(o.dir)}, err
+		}
+	}
 	p, err := e.look(o.target)
 	switch {
 	case err != nil || p.skip:
@@ -77,6 +82,9 @@ func (e *Engine) look(to target) (plan, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		p.fresh = true
 		return p, nil
+	}
+	if errors.Is(err, ErrNoFolder) && to.conflict.leaves() {
+		return p.leave("", true), nil
 	}
 	if err != nil {
 		p.state = Failed
@@ -107,7 +115,6 @@ func (e *Engine) look(to target) (plan, error) {
 		}
 	}
 	if to.candidates(f, &p, name, info) {
-		f.DropParts(to.bucket, to.key, to.etag)
 		return p.leave(part.Recorded, false), nil
 	}
 	if to.conflict == Skip {
@@ -117,6 +124,16 @@ func (e *Engine) look(to target) (plan, error) {
 		return p.resolve(to.conflict)
 	}
 	return p, nil
+}
+
+// dropOwnParts removes the parts of an object that is here already.
+func (e *Engine) dropOwnParts(to target) {
+	f, err := e.disk.Folder(to.dir, to.dirs, false)
+	if err != nil {
+		return // they stay until a later run
+	}
+	defer f.Release()
+	f.DropParts(to.bucket, to.key, to.etag)
 }
 
 // fits refuses a file that has no space before it is released, where the listing

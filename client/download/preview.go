@@ -15,12 +15,14 @@ import (
 type Planned struct {
 	Request Request
 	LocalState
-	Err error // why it would fail; nil
+	IsFolder bool  // a folder with a marker
+	Err      error // why it would fail; nil
 }
 
 // Preview plans a request as Add would, and fetches nothing: the files of a
 // folder in the order of its listing, each with the local name that Add would
-// give it. Local names are claimed by it: use one engine for all requests of a
+// give it, and the error that its attempt would return before a release. A folder
+// with a marker is in the result only if it has an error. Local names are claimed by it: use one engine for all requests of a
 // preview, and for nothing else.
 func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, error] {
 	return func(yield func(Planned, error) bool) {
@@ -54,12 +56,18 @@ func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, erro
 			if page.Cursor == "" {
 				ready = append(ready, names.rest()...)
 			}
-			for _, found := range ready {
+			for _, found := range e.considered(r, segs, ready) {
 				c := childOf(r, found)
+				below := e.below(r, segs, c)
+				var p Planned
 				if isMarker(c.Key, found.entry) {
-					continue
+					if p = e.plannedFolder(c, below[:len(below)-1]); p.Err == nil {
+						continue
+					}
+				} else {
+					p = e.planned(c, below, refusalOf(c, found.entry))
 				}
-				if !yield(e.planned(c, e.below(r, segs, c), refusalOf(c, found.entry)), nil) {
+				if !yield(p, nil) {
 					return
 				}
 			}
@@ -71,19 +79,29 @@ func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, erro
 }
 
 // planned claims the name of one file and looks at its place.
-func (e *Engine) planned(r Request, segs []string, barred error) Planned {
+func (e *Engine) planned(r Request, segs []string, refused error) Planned {
 	e.mu.Lock()
 	segs = e.claimName(r, segs)
 	e.mu.Unlock()
-	p := Planned{Request: r, LocalState: e.local(r, segs, map[string]map[string]part.Sidecar{}), Err: barred}
+	p := Planned{Request: r, LocalState: e.local(r, segs, map[string]map[string]part.Sidecar{})}
+	_, err := e.plan(order{target: targetOf(r, segs), refused: refused})
+	p.Err = mapped(err, p.Path, false)
 	if abs, err := filepath.Abs(p.Path); err == nil {
 		p.Path = abs
 	}
-	if p.Presence == Here {
-		p.Err = nil
-	}
 	if p.Presence == HereOther && r.Conflict == KeepBoth {
 		p.Presence, p.Path = Absent, e.nextNumber(r, segs)
+	}
+	return p
+}
+
+// plannedFolder looks at the place of a folder that has a marker.
+func (e *Engine) plannedFolder(r Request, segs []string) Planned {
+	p := Planned{Request: r, LocalState: LocalState{Path: filepath.Join(append([]string{r.Dir}, segs...)...)}, IsFolder: true}
+	if f, err := e.disk.Folder(r.Dir, segs, false); err == nil {
+		f.Release()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		p.Err = mapped(err, "", false)
 	}
 	return p
 }

@@ -73,11 +73,6 @@ func (e *Engine) awaitSync(t *transfer, f *part.Folder) {
 // try runs a transfer until it is done or cannot go on. A mismatch is fetched
 // once more.
 func (e *Engine) try(ctx context.Context, t *transfer) (State, error) {
-	if !e.cfg.Dotfiles {
-		if err := part.GuardHome(t.req.Dir, t.segs[:len(t.segs)-1], t.segs[len(t.segs)-1]); err != nil {
-			return Failed, err
-		}
-	}
 	var r retryNote
 	for {
 		state, err := e.attempt(ctx, t, &r)

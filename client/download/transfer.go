@@ -22,6 +22,9 @@ const (
 	Leave                     // leave the existing file, after a comparison: see Transfer.Differs
 )
 
+// leaves reports whether an existing file that may differ stays, without an error.
+func (c Conflict) leaves() bool { return c == Skip || c == Leave }
+
 // taken is the treatment of a file that gets the name between the look at the
 // disk and the end of the download.
 func (c Conflict) taken() part.Taken {
@@ -107,6 +110,14 @@ type Request struct {
 	// there. It is not remembered between runs.
 	Listed    []api.Entry `json:"-"`
 	ListedAll bool        `json:"-"`
+}
+
+// listedSize is the size in the listing in bytes; -1: the request is not from a listing.
+func (r Request) listedSize() int64 {
+	if r.ETag == "" && r.Size <= 0 {
+		return -1
+	}
+	return r.Size
 }
 
 // State is the state of a transfer.

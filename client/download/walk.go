@@ -223,7 +223,7 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, from *page, end bool
 	if end {
 		ready = append(ready, t.folder.names.rest()...)
 	}
-	ready = e.considered(t, ready)
+	ready = e.considered(t.req, t.segs, ready)
 	var markers []Request
 	e.mu.Lock()
 	for _, found := range ready {
@@ -260,18 +260,18 @@ func (e *Engine) takePage(t *transfer, entries []api.Entry, from *page, end bool
 }
 
 // considered calls the Consider of a folder, and returns the entries that it keeps.
-func (e *Engine) considered(t *transfer, ready []sorted) []sorted {
-	if t.req.Consider == nil {
+func (e *Engine) considered(folder Request, path []string, ready []sorted) []sorted {
+	if folder.Consider == nil {
 		return ready
 	}
 	kept := ready[:0]
 	for _, found := range ready {
-		r := childOf(t.req, found)
-		segs := e.below(t.req, t.segs, r)
+		r := childOf(folder, found)
+		segs := e.below(folder, path, r)
 		if isMarker(r.Key, found.entry) {
 			segs = segs[:len(segs)-1]
 		}
-		if t.req.Consider(&r, filepath.Join(segs...)) {
+		if folder.Consider(&r, filepath.Join(segs...)) {
 			found.conflict = &r.Conflict
 			kept = append(kept, found)
 		}

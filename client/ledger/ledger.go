@@ -275,6 +275,53 @@ func (l *Ledger) Remove(root *os.Root, name string) error {
 	return nil
 }
 
+// Clears reports whether a folder below root is one that Remove removes together with
+// its last file: a sync has created it and each folder in it, and each file in it is
+// unchanged since a sync has put it there.
+func (l *Ledger) Clears(root *os.Root, dir string) bool {
+	if info, err := root.Lstat(dir); err != nil || !info.IsDir() {
+		return false
+	}
+	clears := true
+	err := fs.WalkDir(root.FS(), filepath.ToSlash(dir), func(path string, d fs.DirEntry, err error) error {
+		name := filepath.FromSlash(path)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			l.mu.Lock()
+			clears = l.dirs[name]
+			l.mu.Unlock()
+		default:
+			clears = l.Unchanged(root, name)
+		}
+		if !clears {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return err == nil && clears
+}
+
+// RemoveEmpty removes a folder below root and the folders in it, if syncs have created
+// them and no file is in them. Others stay.
+func (l *Ledger) RemoveEmpty(root *os.Root, dir string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var dirs []string
+	for name := range l.dirs {
+		if name == dir || strings.HasPrefix(name, dir+string(filepath.Separator)) {
+			dirs = append(dirs, name)
+		}
+	}
+	slices.Sort(dirs)
+	for _, name := range slices.Backward(dirs) { // the deepest first
+		if info, err := root.Lstat(name); err == nil && info.IsDir() && root.Remove(name) == nil {
+			l.forget(name)
+		}
+	}
+}
+
 func (l *Ledger) forget(name string) {
 	delete(l.files, name)
 	delete(l.dirs, name)

@@ -16,7 +16,7 @@ func TestEveryKindHasAShortText(t *testing.T) {
 	kinds := map[string]error{
 		"ErrExists": download.ErrExists, "ErrIntegrity": download.ErrIntegrity, "ErrChanged": download.ErrChanged,
 		"ErrDisk": download.ErrDisk, "ErrBadURL": download.ErrBadURL, "ErrNetwork": download.ErrNetwork,
-		"ErrLink": download.ErrLink, "ErrSpecial": download.ErrSpecial, "ErrBusy": download.ErrBusy, "ErrName": download.ErrName,
+		"ErrNoFolder": download.ErrNoFolder, "ErrLink": download.ErrLink, "ErrSpecial": download.ErrSpecial, "ErrBusy": download.ErrBusy, "ErrName": download.ErrName,
 	}
 	for _, name := range kindNames(t, "../../client/download/errors.go") {
 		if name == "ErrPattern" { // a failure of a command line, before there is a transfer

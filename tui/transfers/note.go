@@ -164,6 +164,8 @@ func cause(x *download.Transfer) string {
 		return "connection lost"
 	case errors.Is(x.Err, download.ErrExists):
 		return "a different file is here"
+	case errors.Is(x.Err, download.ErrNoFolder):
+		return "a file has the folder's name"
 	case errors.As(x.Err, &disk) && disk.Kind == download.ErrDisk && disk.Needed > 0:
 		return "not enough space"
 	case errors.Is(x.Err, download.ErrDisk):

@@ -50,6 +50,8 @@ func (d *Disk) check(at string, rel []string) error {
 			break
 		} else if !errors.Is(err, os.ErrNotExist) || up == filepath.Dir(up) {
 			return destinationError(at, err)
+		} else if _, err := os.Lstat(up); err == nil {
+			return &Error{Kind: ErrDisk, Path: at, Detail: up + " is a link to an absent folder", Below: at}
 		}
 	}
 	for _, name := range rel {

@@ -236,6 +236,17 @@ func folderOnly(dir string) string {
 // walks down rel, which comes from keys and may not. A folder whose name a
 // file has taken gets clashMark. It returns the names that were used.
 func OpenBelow(dir string, rel []string, create bool) (*os.Root, []string, error) {
+	return openBelow(dir, rel, create, []string{"", localname.ClashMark})
+}
+
+// openExactly is OpenBelow without other names: a file that has the name of a folder
+// is an ErrNoFolder.
+func openExactly(dir string, rel []string, create bool) (*os.Root, []string, error) {
+	return openBelow(dir, rel, create, []string{""})
+}
+
+// openBelow tries the ends of names in order.
+func openBelow(dir string, rel []string, create bool, ends []string) (*os.Root, []string, error) {
 	if create {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return nil, nil, destinationError(dir, err)
@@ -251,7 +262,7 @@ func OpenBelow(dir string, rel []string, create bool) (*os.Root, []string, error
 	names := make([]string, 0, len(rel))
 	at := dir
 	for _, name := range rel {
-		next, used, err := stepDown(root, at, name, create)
+		next, used, err := stepDown(root, at, name, create, ends)
 		root.Close()
 		if err != nil {
 			return nil, nil, err
@@ -263,8 +274,9 @@ func OpenBelow(dir string, rel []string, create bool) (*os.Root, []string, error
 }
 
 // stepDown opens, and if need be makes, one folder.
-func stepDown(root *os.Root, at, name string, create bool) (*os.Root, string, error) {
-	for _, try := range []string{name, name + localname.ClashMark} {
+func stepDown(root *os.Root, at, name string, create bool, ends []string) (*os.Root, string, error) {
+	for _, end := range ends {
+		try := name + end
 		seen, err := root.Lstat(try)
 		if errors.Is(err, fs.ErrNotExist) && create {
 			if err = root.Mkdir(try, 0o777); err == nil || errors.Is(err, fs.ErrExist) {
@@ -293,7 +305,7 @@ func stepDown(root *os.Root, at, name string, create bool) (*os.Root, string, er
 		}
 		return next, try, nil
 	}
-	return nil, "", &Error{Kind: ErrExists, Path: filepath.Join(at, name)}
+	return nil, "", &Error{Kind: ErrNoFolder, Path: filepath.Join(at, name)}
 }
 
 // absentOr leaves "not there" alone where looking was all that was asked.

@@ -7,18 +7,19 @@ import (
 // The kinds of failure of this package. Compare with errors.Is; errors.As with
 // *Error gives the details.
 var (
-	ErrDisk    = errors.New("the local disk")
-	ErrExists  = errors.New("the local name is taken")
-	ErrLink    = errors.New("a link has the name")
-	ErrSpecial = errors.New("no regular file has the name")
-	ErrName    = errors.New("the name cannot be used here")
-	ErrBusy    = errors.New("another transfer is fetching this file")
-	ErrArrived = errors.New("the file is here by now")
+	ErrDisk     = errors.New("the local disk")
+	ErrExists   = errors.New("the local name is taken")
+	ErrNoFolder = errors.New("a file has the name of a folder")
+	ErrLink     = errors.New("a link has the name")
+	ErrSpecial  = errors.New("no regular file has the name")
+	ErrName     = errors.New("the name cannot be used here")
+	ErrBusy     = errors.New("another transfer is fetching this file")
+	ErrArrived  = errors.New("the file is here by now")
 )
 
 // Error is a failure of the local file system.
 type Error struct {
-	Kind   error  // ErrDisk, ErrExists, ErrLink, ErrSpecial or ErrName
+	Kind   error  // ErrDisk, ErrExists, ErrNoFolder, ErrLink, ErrSpecial or ErrName
 	Path   string // raw: escape it before it reaches a terminal
 	Detail string // the finding, in fixed words; "": see Err
 	Below  string // every file below this folder fails like this one; ""

@@ -17,6 +17,10 @@ type Options struct {
 	Sync     func(*os.File) error      // makes one file durable
 	SyncAll  func(*Folder) error       // makes everything on the folder's file system durable
 
+	// ExactFolders makes a local file with the name of a folder an ErrNoFolder. Without
+	// it the folder gets another name, as in OpenBelow.
+	ExactFolders bool
+
 	WindowsNames func(dir string) bool // dir's file system takes portable names alone
 	Fold         bool                  // every file system ignores case
 }
@@ -24,6 +28,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.OpenRoot == nil {
 		o.OpenRoot = OpenBelow
+		if o.ExactFolders {
+			o.OpenRoot = openExactly
+		}
 	}
 	if o.WriteAt == nil {
 		o.WriteAt = (*os.File).WriteAt
