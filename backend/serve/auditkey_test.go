@@ -96,10 +96,11 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 		t.Fatal("docs/audit.md has no script")
 	}
 	c := keyed(t, 300)
-	run := func(more ...string) (string, error) {
-		out, err := exec.CommandContext(t.Context(), "python3", append([]string{"-c", script, c.Audit, c.AuditKey + publicSuffix}, more...)...).CombinedOutput()
+	runOn := func(path string, more ...string) (string, error) {
+		out, err := exec.CommandContext(t.Context(), "python3", append([]string{"-c", script, path, c.AuditKey + publicSuffix}, more...)...).CombinedOutput()
 		return string(out), err
 	}
+	run := func(more ...string) (string, error) { return runOn(c.Audit, more...) }
 	report, err := VerifyFile(t.Context(), Verify{Path: c.Audit, Key: c.AuditKey + publicSuffix}, Deps{})
 	if err != nil || report.FaultCount > 0 || report.Key == "" {
 		t.Fatalf("%+v (%v)", report, err)
@@ -122,6 +123,7 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 	if out, err := run(kept, other); err == nil || !strings.Contains(out, "no valid signature of witness.example.com/w") {
 		t.Errorf("another witness: %q (%v)", out, err)
 	}
+	unsigned(t, c, runOn)
 	change(t, c.Audit, "UPDATE records SET event = (SELECT event FROM records WHERE seq = 201) WHERE seq = 200")
 	if out, err := run(); err == nil || !strings.Contains(out, "proves other events") {
 		t.Errorf("a changed log: %q (%v)", out, err)
@@ -145,6 +147,39 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 	}
 	if out, err := run(kept); err == nil || !strings.Contains(out, "proves other events") {
 		t.Errorf("a log that was written again: %q (%v)", out, err)
+	}
+}
+
+// unsigned appends events of more than a minute to a copy of a log, without its key. The
+// script and usher have the same words for them; for events of a minute they have none.
+func unsigned(t *testing.T, c Config, run func(path string, more ...string) (string, error)) {
+	t.Helper()
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if _, err := sqlite.Backup(t.Context(), c.Audit, copied); err != nil {
+		t.Fatal(err)
+	}
+	id, now := event.IDs(rand.Reader), time.Now()
+	for _, more := range []struct {
+		after  time.Duration
+		action string
+		whole  bool
+	}{{0, event.List, true}, {time.Minute, event.List, true}, {-time.Hour, event.Suppressed, true}, {time.Minute + time.Millisecond, event.List, false}} {
+		s, err := sqlite.Open(sqlite.Config{Path: copied, AcceptLost: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := event.Clean(event.Event{ID: id(now), Time: now.Add(more.after), Action: more.action, Outcome: event.Allowed, Bucket: "b"})
+		if err := errors.Join(s.Append(t.Context(), []event.Event{e}), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		r, err := VerifyFile(t.Context(), Verify{Path: copied, Key: c.AuditKey + publicSuffix}, Deps{})
+		if err != nil || (r.FaultCount == 0) != more.whole {
+			t.Fatalf("%v: %+v (%v)", more.after, r, err)
+		}
+		out, err := run(copied)
+		if (err == nil) != more.whole || !more.whole && !strings.HasSuffix(out, "\n"+r.Faults[0].String()+"\n") {
+			t.Errorf("%v: %q (%v), and usher has %v", more.after, out, err, r.Faults)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func VerifyFile(ctx context.Context, v Verify, d Deps) (out Verified, err error)
 
 // verifyPath verifies a log in a file. c is its configuration, or nil.
 func verifyPath(ctx context.Context, v Verify, c *Config) (out Verified, err error) {
-	check := sqlite.Check{Progress: v.Progress, Grants: func(version string, text []byte) error {
+	check := sqlite.Check{Server: c != nil, Progress: v.Progress, Grants: func(version string, text []byte) error {
 		_, err := unpacked(version, text)
 		return err
 	}}

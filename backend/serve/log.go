@@ -29,7 +29,7 @@ func (e *logError) Exit() int { return e.exit }
 
 // logFailure adds an exit code to the error of a damaged or incomplete log.
 func logFailure(err error) error {
-	for _, broken := range []error{sqlite.ErrDamaged, sqlite.ErrBehind, sqlite.ErrIndex, sqlite.ErrTampered} {
+	for _, broken := range []error{sqlite.ErrDamaged, sqlite.ErrBehind, sqlite.ErrNoHead, sqlite.ErrIndex, sqlite.ErrTampered} {
 		if errors.Is(err, broken) {
 			return &logError{api.ExitIntegrity, err}
 		}

@@ -29,7 +29,7 @@ func Inspected(ctx context.Context, path string) (Old, error) {
 		return Old{}, err
 	}
 	defer unlock()
-	claimed, _, err := readHead(path + headSuffix)
+	claimed, err := readHead(path + headSuffix)
 	if err != nil {
 		return Old{}, err
 	}

@@ -96,7 +96,7 @@ func readOnly(path string) (*Store, error) {
 
 // knownHeads returns the heads that a copy of the log must contain.
 func knownHeads(ctx context.Context, source *Store) ([]Known, error) {
-	claimed, _, err := readHead(source.path + headSuffix)
+	claimed, err := readHead(source.path + headSuffix)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func appendUntilKilled(path string, out io.Writer) error {
 		go func() {
 			for i := 0; ; i++ {
 				n := 1 + (i+g)%9
-				batch := samples(1_000_000*int(start+1)+100_000*g+10*i, n)
+				batch := recent(1_000_000*int(start+1)+100_000*g+10*i, n)
 				if err := s.Append(context.Background(), batch); err != nil {
 					errs <- err
 					return

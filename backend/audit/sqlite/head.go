@@ -16,8 +16,13 @@ import (
 	"usher/backend/audit/tree"
 )
 
-// ErrBehind: the log no longer has records that were written to it.
-var ErrBehind = errors.New("the audit log has lost records")
+// Errors of a log whose head file differs from it.
+var (
+	// ErrBehind: the log no longer has records that were written to it.
+	ErrBehind = errors.New("the audit log has lost records")
+	// ErrNoHead: a log with checkpoints has no head file. A copy of a log has none.
+	ErrNoHead = errors.New("the head file of the audit log is missing or empty")
+)
 
 // The head file keeps the number of records, the root of their tree and the number
 // of checkpoints outside the database and its write-ahead log, so the loss of either is detected. It is
@@ -87,20 +92,26 @@ func parseSlot(raw []byte) (c claim, ok bool) {
 	return claim{tree.Head{Size: int64(size), Root: tree.Hash(root)}, int64(checkpoints)}, true
 }
 
-// readHead returns the later claim in the file at path and the index of the
-// other slot. For a file that is missing or has no valid slot, the claim is zero.
-func readHead(path string) (c claim, next int64, err error) {
+// storedClaim is the content of a head file.
+type storedClaim struct {
+	claim
+	next  int64 // index of the slot with the earlier claim
+	valid bool  // false: the file is missing, or has no valid slot
+}
+
+// readHead returns the later claim in the file at path.
+func readHead(path string) (c storedClaim, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return c, 0, fmt.Errorf("reading the head of the audit log: %w", err)
+		return c, fmt.Errorf("reading the head of the audit log: %w", err)
 	}
 	for i := range int64(2) {
 		part := raw[min(len(raw), int(i*slotSize)):]
-		if found, ok := parseSlot(part[:min(len(part), slotSize)]); ok && found.after(c) {
-			c, next = found, 1-i
+		if found, ok := parseSlot(part[:min(len(part), slotSize)]); ok && found.after(c.claim) {
+			c = storedClaim{found, 1 - i, true}
 		}
 	}
-	return c, next, nil
+	return c, nil
 }
 
 // openHead opens the head file for writing. It allocates both slots, so later
@@ -187,10 +198,12 @@ func (h *headFile) close() error {
 
 // compareHeads compares the log with the claim of its head file. at is the head of
 // the log's first claimed.Size records.
-func compareHeads(claimed, end claim, at tree.Head) error {
+func compareHeads(claimed storedClaim, end claim, at tree.Head) error {
 	switch {
+	case !claimed.valid && end.checkpoints > 0:
+		return fmt.Errorf("%w; a restored copy has none: begin a new log with usher audit restart --reason TEXT, or start once with --accept-lost-records to continue with the copy. Otherwise another program removed the file: keep the log, and run usher audit verify", ErrNoHead)
 	case claimed.Size > end.Size:
-		return fmt.Errorf("%w: it ends at record %d, but record %d was written; restore the log together with its -wal file, or start once with --accept-lost-records to continue without these records",
+		return fmt.Errorf("%w: it ends at record %d, but record %d was written; this is an older copy of the log, or its -wal file is missing: restore the log together with its -wal file, begin a new log with usher audit restart --reason TEXT, or start once with --accept-lost-records to continue without these records",
 			ErrBehind, end.Size, claimed.Size)
 	case claimed.Size > 0 && at != claimed.Head:
 		return fmt.Errorf("%w: its first %d records differ from those that were written; restore the log, or start once with --accept-lost-records to continue with this log", ErrBehind, claimed.Size)

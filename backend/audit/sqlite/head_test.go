@@ -104,7 +104,7 @@ func TestTheHeadFileFollowsTheCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.db")
 	s := openTest(t, path)
 	claimed := func() int64 {
-		h, _, err := readHead(path + headSuffix)
+		h, err := readHead(path + headSuffix)
 		if err != nil {
 			t.Error(err)
 		}
@@ -159,7 +159,7 @@ func TestATornHead(t *testing.T) {
 		if err := os.WriteFile(path, c.hurt(append([]byte(nil), good...)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, _, err := readHead(path); err != nil || got.Size != c.want {
+		if got, err := readHead(path); err != nil || got.Size != c.want {
 			t.Errorf("%s: record %d is claimed, want %d (%v)", c.name, got.Size, c.want, err)
 		}
 	}

@@ -43,6 +43,15 @@ func sample(i int) event.Event {
 	})
 }
 
+// recent returns samples of this time, as a server records them.
+func recent(from, n int) []event.Event {
+	all := samples(from, n)
+	for i := range all {
+		all[i].Time = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	return all
+}
+
 func samples(from, n int) []event.Event {
 	var all []event.Event
 	for i := range n {

@@ -40,14 +40,14 @@ func inspect(ctx context.Context, path string, key *checkpoint.Verifier) error {
 		return err
 	}
 	// Before the log: a running server adds to both.
-	claimed, _, err := readHead(path + headSuffix)
+	claimed, err := readHead(path + headSuffix)
 	if err == nil {
 		err = s.checkEnd(ctx, claimed, key)
 	}
 	return explain(errors.Join(err, s.db.Close()))
 }
 
-func (s reader) checkEnd(ctx context.Context, claimed claim, key *checkpoint.Verifier) error {
+func (s reader) checkEnd(ctx context.Context, claimed storedClaim, key *checkpoint.Verifier) error {
 	if err := s.checkTail(ctx, key); err != nil {
 		return err
 	}

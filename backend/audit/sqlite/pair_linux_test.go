@@ -159,7 +159,7 @@ func appends(t testing.TB, to func(context.Context, []event.Event) error, next *
 	for range writers {
 		wait.Go(func() {
 			for range n {
-				if err := to(context.Background(), samples(int(next.Add(1)), 1)); err != nil {
+				if err := to(context.Background(), recent(int(next.Add(1)), 1)); err != nil {
 					t.Error(err)
 					return
 				}

@@ -32,6 +32,7 @@ type sealed struct {
 	signer      *checkpoint.Signer
 	version     int64 // SQLite's data_version of the writer's connection
 	uncertain   bool  // the last transaction failed, and may or may not be durable
+	times       span  // of the unsigned records, and possibly of refused ones
 }
 
 func (w *writer) claim() claim { return claim{w.tree.frontier.Head(), w.tree.checkpoints} }
@@ -206,7 +207,7 @@ func (w *writer) storeCheckpoint(ctx context.Context) (err error) {
 		return err
 	}
 	w.tree.checkpoints++
-	w.tree.signed = head.Size
+	w.tree.signed, w.tree.times = head.Size, span{}
 	return w.headFile.write(w.claim())
 }
 

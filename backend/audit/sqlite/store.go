@@ -77,7 +77,7 @@ type Config struct {
 	// Signer signs checkpoints: within a second of each commit, and at the end.
 	// Without it the log has no checkpoints.
 	Signer *checkpoint.Signer
-	// AcceptLost opens a log in spite of ErrBehind. Lost returns the loss.
+	// AcceptLost opens a log in spite of ErrBehind and ErrNoHead. Lost returns the loss.
 	AcceptLost bool
 }
 
@@ -85,7 +85,9 @@ type Config struct {
 // exist. Open returns ErrLocked if another process writes the file, ErrForeign,
 // ErrOlder or ErrNewer if it is not a log of this version, ErrDamaged, ErrIndex or
 // ErrTampered if its last records are damaged or do not match their tree, index or
-// checkpoints, and ErrBehind if it has lost records. Verify checks all records.
+// checkpoints, ErrBehind if it has lost records, and ErrNoHead if it has checkpoints
+// and no head file. Verify checks all records. Open signs the records that a crash left
+// unsigned.
 // After an error, Open removes the files that it created.
 func Open(c Config) (*Store, error) {
 	s, err := open(c)
@@ -95,7 +97,7 @@ func Open(c Config) (*Store, error) {
 	return s, nil
 }
 
-// Lost returns the ErrBehind that Config.AcceptLost accepted, or nil.
+// Lost returns the ErrBehind or ErrNoHead that Config.AcceptLost accepted, or nil.
 func (s *Store) Lost() error { return s.lost }
 
 func open(c Config) (_ *Store, err error) {
@@ -167,6 +169,10 @@ func open(c Config) (_ *Store, err error) {
 		return nil, explain(err)
 	}
 	if s.writer.tree, err = s.sealed(ctx, c.Signer, version); err != nil {
+		return nil, explain(err)
+	}
+	// Before other events, so unsigned records are always those of one run.
+	if err := s.writer.sign(); err != nil {
 		return nil, explain(err)
 	}
 	s.writer.filesBack = func() { s.reader.reconnect(); s.lookup.reconnect() }
@@ -260,7 +266,7 @@ func checkPath(path string, lossy bool) error {
 	if !errors.Is(err, ErrNoLog) {
 		return err
 	}
-	claimed, _, err := readHead(path + headSuffix)
+	claimed, err := readHead(path + headSuffix)
 	if err != nil || lossy {
 		return err
 	}
@@ -320,7 +326,7 @@ func (s reader) end(ctx context.Context) (c claim, err error) {
 
 // compareHead returns the log's end, and in lost the reason why the claim of a
 // head file does not belong to this log, if it does not.
-func (s reader) compareHead(ctx context.Context, claimed claim) (end claim, lost, err error) {
+func (s reader) compareHead(ctx context.Context, claimed storedClaim) (end claim, lost, err error) {
 	if end, err = s.end(ctx); err != nil {
 		return end, nil, err
 	}
@@ -336,7 +342,7 @@ func (s reader) compareHead(ctx context.Context, claimed claim) (end claim, lost
 // checkHead compares the log with its head file, then opens the head file for
 // writing.
 func (s *Store) checkHead(ctx context.Context, lossy bool) error {
-	claimed, next, err := readHead(s.path + headSuffix)
+	claimed, err := readHead(s.path + headSuffix)
 	if err != nil {
 		return err
 	}
@@ -347,11 +353,15 @@ func (s *Store) checkHead(ctx context.Context, lossy bool) error {
 	if s.lost = lost; s.lost != nil && !lossy {
 		return s.lost
 	}
-	if s.head, err = openHead(s.path+headSuffix, next); err != nil {
+	if s.head, err = openHead(s.path+headSuffix, claimed.next); err != nil {
 		return err
 	}
 	if s.lost != nil {
-		return s.head.reset(end)
+		err = s.head.reset(end)
+	} else {
+		err = s.head.write(end)
 	}
-	return s.head.write(end)
+	// Durable before the first checkpoint: beside checkpoints, a file without a head is
+	// not the result of a power failure.
+	return errors.Join(err, s.head.sync())
 }

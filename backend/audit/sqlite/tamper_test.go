@@ -44,14 +44,30 @@ func openSigned(t testing.TB, path string, signer *checkpoint.Signer) *Store {
 func rewrite(t *testing.T, path string, events []event.Event, signer *checkpoint.Signer) {
 	t.Helper()
 	for _, suffix := range []string{"", "-wal", "-shm", headSuffix} {
-		if err := ignoreMissing(os.Remove(path + suffix)); err != nil {
-			t.Fatal(err)
-		}
+		remove(t, path+suffix)
 	}
 	s := openSigned(t, path, signer)
 	if err := errors.Join(s.Append(t.Context(), events), s.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := ignoreMissing(os.Remove(path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unsign changes an event without the signing key. Only the first checkpoints are left,
+// which do not prove the event, and tables and head file agree.
+func unsign(t *testing.T, c tampered, left int) {
+	t.Helper()
+	copyFile(t, c.path, c.path+".true")
+	events := samples(0, logged)
+	events[499].User.Username = "nobody"
+	rewrite(t, c.path, events, nil)
+	write(t, c.path, fmt.Sprintf(`ATTACH '%s.true' AS true_log; INSERT INTO checkpoints SELECT * FROM true_log.checkpoints WHERE n <= %d`, c.path, left))
 }
 
 // tamper is one way to change a log. It runs on the files of a stopped log and, if
@@ -132,6 +148,18 @@ func tampers() []tamper {
 		{name: "bytes edited on the disk", files: editBytes, missed: "running"},
 		{name: "an old write-ahead log", files: func(t *testing.T, c tampered) { copyFile(t, c.older+"-wal", c.path+"-wal") }, missed: "running"},
 		{name: "last week's copy", files: func(t *testing.T, c tampered) { copyFile(t, c.older, c.path) }, missed: "running"},
+		{name: "last week's copy without a head file", files: func(t *testing.T, c tampered) {
+			copyFile(t, c.older, c.path)
+			remove(t, c.path+headSuffix)
+		}},
+		{name: "head file gone", files: func(t *testing.T, c tampered) { remove(t, c.path+headSuffix) }, missed: unprovable},
+		{name: "head file emptied", files: func(t *testing.T, c tampered) {
+			if err := os.Truncate(c.path+headSuffix, 0); err != nil {
+				t.Fatal(err)
+			}
+		}, missed: unprovable},
+		{name: "checkpoints dropped, events behind them changed", files: func(t *testing.T, c tampered) { unsign(t, c, 2) }},
+		{name: "all checkpoints dropped, events changed", files: func(t *testing.T, c tampered) { unsign(t, c, 0) }},
 		{name: "rewritten with new hashes, new key", files: func(t *testing.T, c tampered) {
 			events := samples(0, logged)
 			events[299].User.Username = "nobody"
@@ -148,7 +176,9 @@ func tampers() []tamper {
 		// agree, and only other machines notice it.
 		{name: "last week's copy with its head file", files: func(t *testing.T, c tampered) {
 			copyFile(t, c.older, c.path)
-			if err := ignoreMissing(os.Remove(c.path + headSuffix)); err != nil {
+			remove(t, c.path+headSuffix)
+			s, err := Open(Config{Path: c.path, AcceptLost: true})
+			if err != nil || s.Close() != nil {
 				t.Fatal(err)
 			}
 		}, missed: "start running verify"},
@@ -341,7 +371,7 @@ func (k tamper) start(t *testing.T, c tampered) string {
 // verify changes a stopped log and verifies the file.
 func (k tamper) verify(t *testing.T, c tampered) string {
 	k.apply(t, c)
-	r, err := VerifyFile(t.Context(), c.path, Check{Key: &c.signer.Verifier, Grants: func(string, []byte) error { return errors.New("unknown") }})
+	r, err := VerifyFile(t.Context(), c.path, Check{Key: &c.signer.Verifier, Server: true, Grants: func(string, []byte) error { return errors.New("unknown") }})
 	if err != nil {
 		return err.Error()
 	}

@@ -27,6 +27,7 @@ const (
 	FaultTree       FaultKind = "tree"       // a stored hash of the tree differs from the records
 	FaultCheckpoint FaultKind = "checkpoint" // a checkpoint is missing, or has no valid signature
 	FaultSchema     FaultKind = "schema"     // the database has other tables or triggers
+	FaultUnsigned   FaultKind = "unsigned"   // records without a checkpoint, more of them than a crash leaves
 )
 
 // Fault is one fault of a log.
@@ -56,7 +57,7 @@ func (k FaultKind) err() error {
 	switch k {
 	case FaultIndex, FaultCounts:
 		return ErrIndex
-	case FaultCheckpoint, FaultSchema:
+	case FaultCheckpoint, FaultSchema, FaultUnsigned:
 		return ErrTampered
 	}
 	return ErrDamaged
@@ -114,6 +115,7 @@ type Check struct {
 	Key      *checkpoint.Verifier // nil: no checkpoint is verified
 	Known    []Known
 	Policy   *checkpoint.Policy       // of the witnesses; nil: cosignatures are not verified
+	Server   bool                     // the log of a server, which has a head file
 	Progress func(done, events int64) // called after every few thousand records
 	// Grants returns an error for a text that is not the one of its version of the
 	// grants. nil: the kept versions are not verified.
@@ -154,11 +156,14 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 		return Report{}, errors.Join(ErrNewer, s.db.Close())
 	}
 	// Before the log: a running server adds to both.
-	claimed, _, err := readHead(s.path + headSuffix)
+	claimed, err := readHead(s.path + headSuffix)
 	if err != nil {
 		return Report{}, errors.Join(err, s.db.Close())
 	}
-	v := verification{reader: s.reader, key: c.Key, known: c.Known, policy: c.Policy, claimed: claimed, progress: c.Progress, event: c.Event, grants: c.Grants}
+	v := verification{reader: s.reader, key: c.Key, known: c.Known, policy: c.Policy, claimed: claimed.claim, progress: c.Progress, event: c.Event, grants: c.Grants}
+	if c.Server || len(absent(path+".lock")) == 0 { // a copy has no lock file
+		v.headPath = s.path + headSuffix
+	}
 	r, err := v.run(ctx)
 	return r, explain(errors.Join(err, s.db.Close()))
 }
@@ -210,12 +215,13 @@ const block = 1 << tree.Step
 // block.
 type verification struct {
 	reader
-	key     *checkpoint.Verifier // or nil
-	known   []Known              // heads that the log must contain
-	policy  *checkpoint.Policy   // or nil
-	claimed claim                // of the head file; zero: none
-	from    int64
-	pause   func(context.Context)
+	key      *checkpoint.Verifier // or nil
+	known    []Known              // heads that the log must contain
+	policy   *checkpoint.Policy   // or nil
+	claimed  claim                // of the head file; zero: none
+	headPath string               // path of a head file that must be valid; "": none
+	from     int64
+	pause    func(context.Context)
 
 	progress func(done, events int64)                // or nil
 	event    func(seq int64, e *event.Event)         // of each readable record, in order; or nil

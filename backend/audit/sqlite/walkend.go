@@ -57,6 +57,9 @@ func (w *walk) finish(ctx context.Context, tx *sql.Tx, head tree.Frontier) error
 	if err := w.finishHeads(ctx, tx, size); err != nil {
 		return err
 	}
+	if err := w.compareUnsigned(ctx, tx, size); err != nil {
+		return err
+	}
 	var records, rows int64
 	const query = "SELECT (SELECT count(*) FROM records WHERE seq < 1 OR seq > ?), (SELECT count(*) FROM events)"
 	if err := tx.QueryRowContext(ctx, query, size).Scan(&records, &rows); err != nil {
@@ -137,7 +140,7 @@ func (w *walk) finishHeads(ctx context.Context, tx *sql.Tx, size int64) error {
 			w.report.fault(Fault{Kind: FaultMissing, Seq: size + 1, Count: known.Size - size, Detail: detail})
 		}
 	}
-	if w.key != nil && w.claimed.checkpoints > w.notes.last {
+	if w.key != nil && w.claimed.checkpoints > w.notes.last && w.claimed.Size <= size {
 		w.report.fault(Fault{Kind: FaultCheckpoint, Detail: fmt.Sprintf("the log has %d, and %d were written", w.notes.last, w.claimed.checkpoints)})
 	}
 	return nil
@@ -174,9 +177,26 @@ func (w *walk) compareCounts(ctx context.Context, tx *sql.Tx) (err error) {
 	return w.comparePeople(ctx, tx)
 }
 
+// older marks a log that has no other fault than missing events at its end, which are
+// proved elsewhere: its own checkpoints prove all of its events.
+func (r *Report) older(size int64) {
+	for _, f := range r.Faults {
+		if f.Kind != FaultMissing || f.Seq != size+1 {
+			return
+		}
+	}
+	if r.Signed < size || size == 0 {
+		return
+	}
+	for i := range r.Faults {
+		r.Faults[i].Detail += "; this is an older copy of the log, as a backup is. In place of the log, restore a later copy, or begin a new log with usher audit restart"
+	}
+}
+
 // result completes the report.
 func (w *walk) result(size int64) Report {
 	r := w.report
+	r.older(size)
 	r.Head, r.Policy = w.frontier.Head(), w.policy != nil
 	r.Head.Size, r.Whole = size, size
 	for i, f := range r.Faults {

@@ -235,6 +235,9 @@ func (w *writer) close() error {
 // of its own, so one bad append cannot fail the others.
 func (w *writer) commit(group []*pending) {
 	results, err := w.transaction(group)
+	if err == nil && w.tree.times.over() { // of one append
+		_ = w.sign() // repeated within signWithin
+	}
 	if err != nil && results == nil && len(group) > 1 && w.broken == nil {
 		for _, one := range group {
 			w.commit([]*pending{one})
@@ -264,6 +267,9 @@ func (w *writer) transaction(group []*pending) (results []error, err error) {
 		if err := w.checkFiles(); err != nil {
 			return nil, err
 		}
+	}
+	if err := w.signBefore(group); err != nil {
+		return nil, err
 	}
 	ctx := context.Background() // callers have deadlines; a commit must not be interrupted
 	if _, err := w.begin.ExecContext(ctx); err != nil {
