@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
 	"golang.org/x/term"
 
 	"usher/backend/api"
@@ -217,12 +216,16 @@ func browseLog(ctx context.Context, l cli.LogScreen) error {
 	if err != nil {
 		return err
 	}
-	// A signal cancels ctx (client/cli), which ends the program.
-	_, err = tea.NewProgram(model, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
+	err = tui.Run(ctx, model, terminalOf(l.Screen))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// terminalOf is the terminal of this process.
+func terminalOf(s cli.Screen) tui.Terminal {
+	return tui.Terminal{In: os.Stdin, Out: os.Stdout, Lines: s.Lines}
 }
 
 // browse runs the full-screen program.
@@ -260,8 +263,7 @@ func browse(ctx context.Context, b cli.Browser) error {
 	}
 	model, err := tui.New(deps)
 	if err == nil {
-		// A signal cancels ctx (client/cli), which ends the program.
-		_, err = tea.NewProgram(model, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
+		err = tui.Run(ctx, model, terminalOf(b.Screen))
 	}
 	if cerr := engine.Close(); err == nil {
 		err = cerr

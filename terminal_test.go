@@ -37,6 +37,13 @@ type terminal struct {
 // downloads too.
 func open(t testing.TB, w *demotest.Demo, cols, rows int, args ...string) (*terminal, string) {
 	t.Helper()
+	cmd, downloads := usher(t, w, args...)
+	return start(t, cmd, cols, rows), downloads
+}
+
+// usher is the command of open, without a start.
+func usher(t testing.TB, w *demotest.Demo, args ...string) (*exec.Cmd, string) {
+	t.Helper()
 	program, err := exec.LookPath("usher") // the test binary under that name (testscript.Main)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +59,7 @@ func open(t testing.TB, w *demotest.Demo, cols, rows int, args ...string) (*term
 	if w != nil {
 		cmd.Env = append(cmd.Env, "USHER_SERVER="+w.Server)
 	}
-	return start(t, cmd, cols, rows), filepath.Join(home, "usher")
+	return cmd, filepath.Join(home, "usher")
 }
 
 // reopen starts the program again in the same home, without arguments.

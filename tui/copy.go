@@ -38,7 +38,7 @@ func (m *Model) copied(r copymenu.Result) tea.Cmd {
 		return pane.Send(pane.Failed{Err: r.Err})
 	}
 	text := r.Text()
-	line := "Sent to the clipboard: " + text
+	line := m.copyLead() + text
 	if !r.Secret && len(r.Notes) == 0 && format.Width(line) <= m.w-2 && !multiline(text) {
 		m.say = pane.Say{Text: pane.Safe(line)}
 		return tea.SetClipboard(text)
@@ -50,6 +50,16 @@ func (m *Model) copied(r copymenu.Result) tea.Cmd {
 		return page.Opened()
 	}
 	return tea.Batch(tea.SetClipboard(text), page.Opened())
+}
+
+// copyLead is the text before a copied one. A program in lines has no clipboard.
+func (m *Model) copyLead() string { return copyLead(m.deps.Lines) }
+
+func copyLead(lines bool) string {
+	if lines {
+		return "The text to copy: "
+	}
+	return "Sent to the clipboard: "
 }
 
 func multiline(s string) bool {

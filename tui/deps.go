@@ -73,6 +73,7 @@ type Deps struct {
 	ASCII      bool                // draw with ASCII characters only
 	Still      bool                // no blinking cursor; progress every 2 s
 	Mouse      bool                // the wheel moves, and a click selects
+	Lines      bool                // the program is in lines (package linear): no clipboard, no queries
 	SSH        bool                // a slow connection: lists jump half a page
 	Taskbar    bool                // the terminal shows progress by OSC 9;4
 	Notice     Notice              // at an arrival, and at the end of a long batch

@@ -38,6 +38,7 @@ type LogFileDeps struct {
 	ASCII, SSH bool                // as in Deps
 	Still      bool                // as in Deps
 	Mouse      bool                // as in Deps
+	Lines      bool                // as in Deps
 	Remap      map[string][]string // as in Deps
 	Zone       *time.Location      // optional; of local times
 }
@@ -45,7 +46,7 @@ type LogFileDeps struct {
 // Terminal returns d with the properties of a terminal, by its environment.
 func (d LogFileDeps) Terminal(getenv func(string) string, theme string, s Screen) LogFileDeps {
 	d.Theme, d.Background, d.ASCII = theme, getenv("COLORFGBG"), ascii(getenv, s.Glyphs)
-	d.Still, d.Mouse, d.Remap = s.Still, s.Mouse, s.Keys
+	d.Still, d.Mouse, d.Lines, d.Remap = s.Still, s.Mouse, s.Lines, s.Keys
 	d.SSH = getenv("SSH_TTY") != "" || getenv("SSH_CONNECTION") != ""
 	return d
 }
@@ -118,7 +119,7 @@ func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case pane.Say:
 		m.say = msg
 	case pane.Copy:
-		m.say = pane.Say{Text: safetext.New("Sent to the clipboard: " + msg.Text.Raw())}
+		m.say = pane.Say{Text: safetext.New(copyLead(m.deps.Lines) + msg.Text.Raw())}
 		return m, tea.SetClipboard(msg.Text.String())
 	case pane.Close:
 		return m, tea.Quit

@@ -84,7 +84,7 @@ func New(d Deps) (*Model, error) {
 		d.Zone = time.Local
 	}
 	o := theme.Options{Dark: darkAtFirst(d), ASCII: d.ASCII, Profile: colorprofile.ANSI256}
-	m := &Model{deps: d, dark: o, asked: d.Theme == ""}
+	m := &Model{deps: d, dark: o, asked: d.Theme == "" && !d.Lines}
 	m.env = &pane.Env{Theme: theme.New(o), Keys: table, Zone: d.Zone, Jump: d.SSH, Still: d.Still, Me: &pane.Me{Online: true}}
 	if err := m.build(); err != nil {
 		return nil, err
@@ -385,7 +385,7 @@ func (m *Model) hasPage(a keys.Action) bool {
 }
 
 func (m *Model) copy(c pane.Copy) tea.Cmd {
-	m.say = pane.Say{Text: safetext.New("Sent to the clipboard: " + c.Text.Raw())}
+	m.say = pane.Say{Text: safetext.New(m.copyLead() + c.Text.Raw())}
 	return tea.SetClipboard(c.Text.String())
 }
 

@@ -210,19 +210,31 @@ func (m *Model) away() []string {
 }
 
 // keyLine draws the keys of the page in front, from the same table as the bindings.
-// The key of the help has its room before all others. In a text field, letters are
-// text: the line has the keys of the field.
+// The key of the help has its room before all others.
 func keyLine(env *pane.Env, page pane.Pane, w int, leftOut func(keys.Action) bool) string {
+	hints, help := keyPairs(env, page, leftOut)
+	if help[0] == "" {
+		return env.Theme.Keys(w, hints...)
+	}
+	last := env.Theme.Keys(w, help)
+	line := env.Theme.Keys(w-2-format.Width(last), hints...)
+	if line != "" {
+		line += "  "
+	}
+	return line + last
+}
+
+// keyPairs returns the keys of the page in front, and the key of the help. In a text
+// field, letters are text: the keys are those of the field.
+func keyPairs(env *pane.Env, page pane.Pane, leftOut func(keys.Action) bool) (hints [][2]string, help [2]string) {
 	if page.Typing() {
 		fields, _ := page.(pane.Fields)
 		if fields == nil {
-			return env.Theme.Keys(w, [2]string{"enter", "accept"}, [2]string{"esc", "cancel"}, [2]string{"ctrl+u", "empty"})
+			return [][2]string{{"enter", "accept"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}, help
 		}
-		return env.Theme.Keys(w, fields.FieldKeys()...)
+		return fields.FieldKeys(), help
 	}
 	labels, _ := page.(pane.Labels)
-	var hints [][2]string
-	var help [2]string
 	for _, a := range page.Hints() {
 		if leftOut(a) {
 			continue
@@ -240,15 +252,7 @@ func keyLine(env *pane.Env, page pane.Pane, w int, leftOut func(keys.Action) boo
 			hints = append(hints, h)
 		}
 	}
-	if help[0] == "" {
-		return env.Theme.Keys(w, hints...)
-	}
-	last := env.Theme.Keys(w, help)
-	line := env.Theme.Keys(w-2-format.Width(last), hints...)
-	if line != "" {
-		line += "  "
-	}
-	return line + last
+	return hints, help
 }
 
 // noHint reports whether the key line omits an action.

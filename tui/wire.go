@@ -94,7 +94,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Links:      links(server, w),
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar, Notice: w.Notice,
 		Start: pane.At(where), Resume: w.Path == "",
-		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv, w.Screen.Glyphs), Still: w.Screen.Still, Mouse: w.Screen.Mouse, Remap: w.Screen.Keys,
+		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv, w.Screen.Glyphs), Still: w.Screen.Still, Mouse: w.Screen.Mouse, Lines: w.Screen.Lines, Remap: w.Screen.Keys,
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
 			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w), readPage(engine, host)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
@@ -192,6 +192,7 @@ type Screen struct {
 	Glyphs string              // ascii, unicode, or "" for that of the locale
 	Still  bool                // nothing moves without need
 	Mouse  bool                // wheel and click
+	Lines  bool                // lines for a screen reader, without escape sequences
 	Keys   map[string][]string // of some actions, by keys.Remap
 }
 

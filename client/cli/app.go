@@ -363,6 +363,6 @@ func (a *app) open(ctx context.Context, conn connection, path, downloads string,
 	return a.Browse(client.WithWait(ctx, a.debugWait), Browser{ // the screen shows waits itself
 		Profile: conn.profile, Session: conn.session, Client: conn.client, Watch: conn.watch, Folders: a.Folders,
 		Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
-		Theme: preset.Theme, Notify: preset.Notify, Screen: preset.screen(), Limit: limit, Fresh: a.fresh,
+		Theme: preset.Theme, Notify: preset.Notify, Screen: a.screenOf(preset), Limit: limit, Fresh: a.fresh,
 	})
 }

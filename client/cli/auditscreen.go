@@ -49,7 +49,7 @@ func (s *auditShow) screen(ctx context.Context, query string) error {
 		return err
 	}
 	defer func() { _ = log.close() }()
-	l := LogScreen{Log: log.offline, Name: filepath.Base(s.file.path), Query: query, Theme: preset.Theme, Screen: preset.screen(), Now: log.offline.Now, Verify: log.check}
+	l := LogScreen{Log: log.offline, Name: filepath.Base(s.file.path), Query: query, Theme: preset.Theme, Screen: s.screenOf(preset), Now: log.offline.Now, Verify: log.check}
 	if len(s.s3.files) > 0 {
 		l.Sent = func(ctx context.Context, by []event.By, query string) (func([]string) string, error) {
 			words, unread, err := s.s3Words(ctx, s.s3, by, query, log)

@@ -74,6 +74,7 @@ type Screen struct {
 	Glyphs string              // ascii, unicode, or "" for that of the locale
 	Still  bool                // nothing moves without need
 	Mouse  bool                // wheel and click
+	Lines  bool                // lines for a screen reader, without escape sequences
 	Keys   map[string][]string // of some actions
 }
 

@@ -148,6 +148,7 @@ config.yaml in the config folder has your defaults. Flags come first, then the e
   glyphs: ascii          of the browser: ascii or unicode; without it, the locale decides
   motion: off            of the browser: no blinking cursor, progress every 2 s
   mouse: on              of the browser: the wheel moves, a click selects, a second one opens
+  reader: on             of the browser: lines for a screen reader; also for TERM=dumb
   keys:                  of the browser, by action (docs/keys.md); one key or a list
     download: [ctrl+o, d]
     transfers.remove: delete  only on that page

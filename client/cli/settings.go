@@ -26,6 +26,7 @@ type defaults struct {
 	Glyphs string `yaml:"glyphs"` // ascii or unicode
 	Motion string `yaml:"motion"` // on or off
 	Mouse  string `yaml:"mouse"`  // on or off
+	Reader string `yaml:"reader"` // on or off; 1 or 0
 
 	keys map[string][]string // of actions, for all profiles
 }
@@ -34,13 +35,13 @@ type defaults struct {
 func (d *defaults) value(name string) *string {
 	return map[string]*string{
 		"output": &d.Output, "limit": &d.Limit, "theme": &d.Theme, "notify": &d.Notify,
-		"glyphs": &d.Glyphs, "motion": &d.Motion, "mouse": &d.Mouse,
+		"glyphs": &d.Glyphs, "motion": &d.Motion, "mouse": &d.Mouse, "reader": &d.Reader,
 	}[name]
 }
 
 // defaultNames returns the names of all defaults, in the order of usher config.
 func defaultNames() []string {
-	return []string{"output", "limit", "theme", "notify", "glyphs", "motion", "mouse"}
+	return []string{"output", "limit", "theme", "notify", "glyphs", "motion", "mouse", "reader"}
 }
 
 // settings is the content of the file: defaults for all servers, and for single
@@ -125,6 +126,8 @@ func (d defaults) check(path, lead string) error {
 		problem = lead + "motion is on or off"
 	case !oneOf(d.Mouse, "on", "off"):
 		problem = lead + "mouse is on or off"
+	case !oneOf(d.Reader, "on", "off", "1", "0"):
+		problem = lead + "reader is on or off"
 	case d.Limit != "":
 		if _, err := bytesOf(d.Limit); err != nil {
 			problem = lead + "limit is bytes a second, like 800k or 10M"
@@ -139,9 +142,11 @@ func (d defaults) check(path, lead string) error {
 // oneOf reports whether a value is absent or one of a list.
 func oneOf(value string, list ...string) bool { return value == "" || slices.Contains(list, value) }
 
-// screen returns the settings of full-screen pages.
-func (d defaults) screen() Screen {
-	return Screen{Glyphs: d.Glyphs, Still: d.Motion == "off", Mouse: d.Mouse == "on", Keys: d.keys}
+// screenOf returns the settings of full-screen pages. A terminal that cannot move its
+// cursor gets lines in any case.
+func (a *app) screenOf(d defaults) Screen {
+	lines := d.Reader == "on" || d.Reader == "1" || a.Getenv("TERM") == "dumb"
+	return Screen{Glyphs: d.Glyphs, Still: d.Motion == "off", Mouse: d.Mouse == "on", Lines: lines, Keys: d.keys}
 }
 
 // expandHome replaces ~/ at the beginning of a path. Without a home folder it

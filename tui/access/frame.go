@@ -113,11 +113,9 @@ func (p *Pane) explainedOrReached(v *view, w int) []string {
 	return p.reached(v, v.of, w)
 }
 
-// blank draws the reason of an empty view, in the middle.
-func (p *Pane) blank(v *view, w, h int) []string {
+// empty returns the reason of an empty view, and the keys for it.
+func (p *Pane) empty(v *view) (say string, hints [][2]string) {
 	t := p.Env.Theme
-	var say string
-	var hints [][2]string
 	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Access, a, label) }
 	asked := p.asked != nil && p.asked.view == v
 	elsewhere := [][2]string{hint(keys.Filter, "find something else"), hint(keys.Grants, "all grants"), hint(keys.Back, "back")}
@@ -137,6 +135,13 @@ func (p *Pane) blank(v *view, w, h int) []string {
 	default:
 		say = "There are no grants: nobody can see anything."
 	}
+	return say, hints
+}
+
+// blank draws the reason of an empty view, in the middle.
+func (p *Pane) blank(v *view, w, h int) []string {
+	t := p.Env.Theme
+	say, hints := p.empty(v)
 	var out []string
 	for _, l := range format.Wrap(say, max(1, min(60, w-4))) {
 		out = append(out, t.Text.Bold().Paint(l))

@@ -134,11 +134,9 @@ func (p *Pane) searching(a *answer) string {
 	return "reading the log" + p.Env.Theme.Glyphs.Ellipsis
 }
 
-// blank draws the reason of an empty table.
-func (a *answer) blank(p *Pane, w, h int) string {
-	t := p.Env.Theme
+// empty returns the reason of an empty table, and the keys for it.
+func (a *answer) empty(p *Pane) (say string, hints [][2]string) {
 	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Answer, a, label) }
-	say, hints := "", [][2]string(nil)
 	switch {
 	case a.cancel != nil:
 		say, hints = p.searching(a), [][2]string{hint(keys.Back, "cancel")}
@@ -147,6 +145,13 @@ func (a *answer) blank(p *Pane, w, h int) string {
 	default:
 		say, hints = "Nothing. No event of this filter belongs here.", [][2]string{hint(keys.Back, "back")}
 	}
+	return say, hints
+}
+
+// blank draws the reason of an empty table.
+func (a *answer) blank(p *Pane, w, h int) string {
+	t := p.Env.Theme
+	say, hints := a.empty(p)
 	var out []string
 	for _, l := range format.Wrap(say, max(1, min(60, w-4))) {
 		out = append(out, t.Text.Bold().Paint(l))

@@ -249,11 +249,9 @@ func (p *Pane) note() string {
 	return "newest first"
 }
 
-// blank draws the reason of an empty table, in the middle.
-func (p *Pane) blank(w, h int) string {
+// emptyList returns the reason of an empty table, and the keys for it.
+func (p *Pane) emptyList() (say string, hints [][2]string) {
 	t := p.Env.Theme
-	var say string
-	var hints [][2]string
 	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Audit, a, label) }
 	switch {
 	case p.asked != nil && !p.slow:
@@ -277,6 +275,13 @@ func (p *Pane) blank(w, h int) string {
 	default:
 		say = "The log has no events."
 	}
+	return say, hints
+}
+
+// blank draws the reason of an empty table, in the middle.
+func (p *Pane) blank(w, h int) string {
+	t := p.Env.Theme
+	say, hints := p.emptyList()
 	var out []string
 	for _, l := range format.Wrap(say, max(1, min(60, w-4))) {
 		out = append(out, t.Text.Bold().Paint(l))

@@ -228,12 +228,9 @@ func (p *Pane) leftOut() string {
 	}
 }
 
-// blank draws the reason of an empty table, in the middle of the pane.
-func (p *Pane) blank(w, h int) string {
-	t := p.Env.Theme
-	var say string
-	var hints [][2]string
-	l := p.now()
+// empty returns the reason of an empty table, and the keys for it.
+func (p *Pane) empty() (say string, hints [][2]string) {
+	t, l := p.Env.Theme, p.now()
 	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Browser, a, label) }
 	up := hint(keys.Parent, "parent folder")
 	switch {
@@ -265,6 +262,13 @@ func (p *Pane) blank(w, h int) string {
 		say = strings.TrimSpace("Nothing here that you can see. " + p.leftOut())
 		hints = [][2]string{up, hint(keys.Reload, "refresh")}
 	}
+	return say, hints
+}
+
+// blank draws the reason of an empty table, in the middle of the pane.
+func (p *Pane) blank(w, h int) string {
+	t := p.Env.Theme
+	say, hints := p.empty()
 	var lines []string
 	for _, s := range format.Wrap(say, min(60, w-4)) {
 		lines = append(lines, t.Text.Bold().Paint(s))

@@ -15,6 +15,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"usher/tui/format"
+	"usher/tui/linear"
 	"usher/tui/theme"
 )
 
@@ -28,6 +29,8 @@ const Grace = 500 * time.Millisecond
 type Dialog interface {
 	// View draws the box for a window of w by h cells.
 	View(t *theme.Theme, w, h int) string
+	// Words describes the dialog for a program in lines.
+	Words() linear.Words
 	// Key handles every key press. It returns true when the dialog closes.
 	Key(msg tea.KeyPressMsg) (over bool, cmd tea.Cmd)
 	// Handle handles any other message.

@@ -22,6 +22,9 @@ func DateTime(t time.Time) string { return layout(t, "2006-01-02 15:04") }
 // Clock formats the time of day in seconds: "09:12:04", in the zone of t.
 func Clock(t time.Time) string { return layout(t, "15:04:05") }
 
+// Day writes a day for a sentence: "2 March 2026".
+func Day(t time.Time) string { return layout(t, "2 January 2006") }
+
 // Instant formats a time in milliseconds, in UTC: "2026-11-23 14:02:41.118".
 func Instant(t time.Time) string { return layout(t.UTC(), "2006-01-02 15:04:05.000") }
 

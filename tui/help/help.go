@@ -130,10 +130,15 @@ func (k *Keys) View(t *theme.Theme, w, h int) string {
 	return t.Box(k.title, all, bw)
 }
 
+// matches reports whether a key matches the search.
+func (k *Keys) matches(b keys.Binding) bool {
+	query := strings.ToLower(k.field.Value())
+	return query == "" || strings.Contains(strings.ToLower(b.Label+" "+b.Long+" "+strings.Join(b.Keys, " ")), query)
+}
+
 // blocks returns the lines of each group.
 func (k *Keys) blocks(p *theme.Theme, w int) [][]string {
 	const keyW = 15
-	query := strings.ToLower(k.field.Value())
 	var out [][]string
 	for _, g := range k.groups {
 		var lines []string
@@ -142,7 +147,7 @@ func (k *Keys) blocks(p *theme.Theme, w int) [][]string {
 			if format.Width(shown) >= keyW {
 				shown = b.Shown()
 			}
-			if query != "" && !strings.Contains(strings.ToLower(b.Label+" "+b.Long+" "+shown), query) {
+			if !k.matches(b) {
 				continue
 			}
 			lines = append(lines, p.Text.Bold().Paint(format.PadRight(shown, keyW))+p.Muted.Paint(format.End(b.Label, w-keyW, p.Glyphs.Ellipsis)))

@@ -84,14 +84,14 @@ func (s source) Draw(i, w int, st rows.State) string {
 	if e.Size >= 0 {
 		size = quantity.Size(e.Size)
 	}
-	end, style := state(t, e)
+	how, style := state(t, e)
 	cut := format.Row{At: i, N: len(p.state.Entries), Name: func(j int) string { return path(p.at(j)).Distinct() }}.Apart
 	var b strings.Builder
 	b.WriteString(mark + t.Fill.Paint(" "))
 	b.WriteString(t.Muted.Paint(format.PadRight(p.when(e.At), p.timeW)) + t.Fill.Paint("  "))
 	b.WriteString(t.Pad(pane.Name(t, name, path(e), p.pathW, cut), p.pathW))
 	b.WriteString(t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth)) + t.Fill.Paint("  "))
-	b.WriteString(style.Paint(format.PadRight(format.End(end, endWidth, t.Glyphs.Ellipsis), endWidth)))
+	b.WriteString(style.Paint(format.PadRight(format.End(how, endWidth, t.Glyphs.Ellipsis), endWidth)))
 	return t.Pad(b.String(), w)
 }
 
@@ -109,17 +109,28 @@ func (p *Page) when(at time.Time) string {
 	return format.DateTime(at.In(p.env.Zone))
 }
 
-// state returns the end of a download, with the checksum that verified it.
-func state(t *theme.Theme, e history.Entry) (string, theme.Style) {
+// end returns the end of a download in words, with the checksum that verified it.
+func end(e history.Entry) string {
 	switch {
 	case e.End == history.Denied:
-		return t.Glyphs.No + " denied", t.Bad
+		return "denied"
 	case e.End == history.Failed:
-		return t.Glyphs.No + " failed", t.Bad
+		return "failed"
 	case e.Verified == "" || e.Verified == "size":
-		return t.Glyphs.Yes + " by size only", t.Warn
+		return "by size only"
 	}
-	return t.Glyphs.Yes + " verified " + safetext.Line(e.Verified), t.OK
+	return "verified " + safetext.Line(e.Verified)
+}
+
+// state returns the end of a download with its symbol and style.
+func state(t *theme.Theme, e history.Entry) (string, theme.Style) {
+	switch {
+	case e.End == history.Denied || e.End == history.Failed:
+		return t.Glyphs.No + " " + end(e), t.Bad
+	case e.Verified == "" || e.Verified == "size":
+		return t.Glyphs.Yes + " " + end(e), t.Warn
+	}
+	return t.Glyphs.Yes + " " + end(e), t.OK
 }
 
 // Title returns the path for row 0.

@@ -17,6 +17,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/tui/keys"
+	"usher/tui/linear"
 	"usher/tui/theme"
 )
 
@@ -65,6 +66,8 @@ type Pane interface {
 	Context() keys.Context
 	// View draws exactly h lines of at most w cells.
 	View(w, h int) string
+	// Words describes the page for a program in lines (package linear).
+	Words() linear.Words
 	// Status returns the two ends of the line above the keys, painted or plain.
 	Status(w int) (left, right string)
 	// Hints returns the actions for the key line, most useful first.

@@ -113,6 +113,7 @@ type Page struct {
 	browser *visit  // of askBrowser and askNumber
 	closed  tea.Cmd // closes the browser of a stage that was left; nil: there is none
 	demo    int     // account filled in, -1 for none
+	over    bool    // signed in; the root has not handled Done yet
 	hint    string  // the demo account's code now
 }
 
@@ -166,7 +167,7 @@ func (p *Page) leave() {
 		p.flow.Close()
 	}
 	p.gen++
-	p.flow, p.busy, p.late, p.step, p.hint, p.plain = nil, false, false, session.Step{}, "", nil
+	p.flow, p.busy, p.late, p.over, p.step, p.hint, p.plain = nil, false, false, false, session.Step{}, "", nil
 	if p.stage == askNumber { // before, the command that waits for the browser closes it
 		p.closed = closing(p.browser)
 	}
@@ -280,7 +281,7 @@ func (p *Page) stored(m stored) tea.Cmd {
 
 func (p *Page) done() tea.Cmd {
 	p.leave()
-	p.say = ""
+	p.say, p.over = "", true
 	return pane.Send(Done{})
 }
 

@@ -212,25 +212,34 @@ func (p *Page) value(f field, most int) string {
 // the lines below do not move.
 func (p *Page) statusLines(w int) []string {
 	t, lines := p.Env.Theme, []string{""}
+	style := t.Bad
 	switch {
 	case p.busy && p.late:
-		for _, l := range format.Wrap("Waiting for "+p.service()+" to answer. esc stops it.", w) {
-			lines = append(lines, " "+t.Warn.Paint(l))
-		}
+		style = t.Warn
 	case p.busy && !p.good:
-		lines = append(lines, " "+t.Muted.Paint("Signing in"+t.Glyphs.Ellipsis))
-	case p.say != "":
-		s := t.Bad
-		if p.good {
-			s = t.OK
-		}
-		for _, l := range format.Wrap(p.say, w) {
-			lines = append(lines, " "+s.Paint(l))
-		}
-	default:
-		lines = append(lines, "")
+		style = t.Muted
+	case p.good:
+		style = t.OK
+	}
+	status := p.status()
+	if status == "" {
+		return append(lines, "", "")
+	}
+	for _, l := range format.Wrap(status, w) {
+		lines = append(lines, " "+style.Paint(l))
 	}
 	return append(lines, "")
+}
+
+// status returns a failure or the running call as a sentence.
+func (p *Page) status() string {
+	switch {
+	case p.busy && p.late:
+		return "Waiting for " + p.service() + " to answer. esc stops it."
+	case p.busy && !p.good:
+		return "Signing in" + p.Env.Theme.Glyphs.Ellipsis
+	}
+	return p.say
 }
 
 // service names the host that a call waits for.
@@ -241,7 +250,10 @@ func (p *Page) service() string {
 	return "the sign-in service at " + safetext.Line(p.Service)
 }
 
-func (p *Page) keys(w int) string {
+func (p *Page) keys(w int) string { return p.Env.Theme.Keys(w, p.pairs()...) }
+
+// pairs returns the keys of the stage.
+func (p *Page) pairs() [][2]string {
 	onRow := p.focus >= len(p.fields())
 	enter := "sign in"
 	switch {
@@ -266,7 +278,7 @@ func (p *Page) keys(w int) string {
 	default:
 		pairs = append(pairs, [2]string{"esc", "start over"})
 	}
-	return p.Env.Theme.Keys(w, pairs...)
+	return pairs
 }
 
 // footer draws the demo accounts in h lines, or a note on the use of the password.

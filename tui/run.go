@@ -1,0 +1,67 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"usher/tui/linear"
+)
+
+// Terminal is the terminal of a program.
+type Terminal struct {
+	In, Out *os.File
+	Lines   bool // print lines for a screen reader (package linear)
+}
+
+// errGone ends a program without a terminal.
+var errGone = errors.New("The terminal is gone.") //nolint:staticcheck // a sentence for people
+
+// Run runs a program until it ends or ctx does, and restores the terminal. It also ends
+// when the terminal is gone, even if the process ignores SIGHUP (nohup).
+func Run(ctx context.Context, p linear.Program, t Terminal) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// A signal cancels ctx (client/cli), which ends the program.
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}
+	if runtime.GOOS != "windows" {
+		options = append(options, tea.WithInput(&input{t.In, func() { cancel(errGone) }}))
+	}
+	var model tea.Model = p
+	var out *linear.Output
+	if t.Lines {
+		out = linear.NewOutput(t.Out)
+		model = linear.New(p, out)
+		// Bubble Tea's own output, such as queries of the terminal, goes nowhere.
+		options = append(options, tea.WithOutput(io.Discard), tea.WithColorProfile(colorprofile.NoTTY), tea.WithFPS(1))
+	}
+	_, err := tea.NewProgram(model, options...).Run()
+	if out != nil {
+		out.End("usher has ended.")
+	}
+	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, errGone) {
+		return cause
+	}
+	return err
+}
+
+// input is a terminal whose end ends the program. Bubble Tea ignores the end of its
+// input, which in raw mode is the end of the terminal.
+type input struct {
+	*os.File
+	gone func()
+}
+
+// Read implements io.Reader.
+func (i *input) Read(b []byte) (int, error) {
+	n, err := i.File.Read(b)
+	if err != nil {
+		i.gone()
+	}
+	return n, err
+}

@@ -1,0 +1,51 @@
+package tui
+
+import (
+	"slices"
+
+	"usher/tui/keys"
+	"usher/tui/linear"
+	"usher/tui/pane"
+)
+
+// Scene describes the program for package linear.
+func (m *Model) Scene() linear.Scene {
+	s := linear.Scene{Say: m.say.Text.String(), Progress: m.transfers.Progress()}
+	switch {
+	case m.dialog != nil:
+		s.Words = m.dialog.Words()
+	case !m.session.phase.browsing():
+		s.Words = m.signin.Words()
+	default:
+		s.Words = pageWords(m.env, m.front(), m.noHint)
+	}
+	if m.session.phase.browsing() && !m.env.Me.Online {
+		s.Alerts = append(s.Alerts, m.session.lost.String()+" usher tries again, "+m.env.Keys.Shown(keys.Everywhere, keys.Reload)+" tries now.")
+	}
+	if !m.log.finding.IsZero() {
+		s.Alerts = append(s.Alerts, m.log.finding.String())
+	}
+	return s
+}
+
+// pageWords are the words of a page with its keys.
+func pageWords(env *pane.Env, page pane.Pane, leftOut func(keys.Action) bool) linear.Words {
+	w := page.Words()
+	hints, help := keyPairs(env, page, leftOut)
+	if help[0] != "" {
+		hints = append(slices.Clone(hints), help)
+	}
+	w.Keys, w.Choice = linear.Hints(hints), env.Keys.Menu(page.Context())
+	return w
+}
+
+// Scene describes the program for package linear.
+func (m *LogFile) Scene() linear.Scene {
+	s := linear.Scene{Say: m.say.Text.String()}
+	if m.dialog != nil {
+		s.Words = m.dialog.Words()
+	} else {
+		s.Words = pageWords(m.env, m.page, elsewhere)
+	}
+	return s
+}
