@@ -46,7 +46,7 @@ func (a *app) root() *cobra.Command {
 
 Without a command, usher opens the browser, at PATH if one is given. A PATH is bucket/key, byte for byte; a folder ends in "/". s3://bucket/key and arn:aws:s3:::bucket/key work too.
 
-Exit codes: 0 done; 1 several failed for different causes, or a limit cut the list; 3 not signed in; 4 not found or not granted; 5 the content changed or does not match its checksum; 6 network or server; 7 the local disk; 64 the command line; 130 and 143 stopped by a signal; 70 a bug in usher. With --json a failure is one line on stderr: {"error":{"code","message","request_id"}}.`,
+Exit codes: 0 done; 1 several failed for different causes, or a limit cut the list; 3 not signed in; 4 not found or not granted; 5 the content changed or does not match its checksum; 6 network or server; 7 the local disk; 64 the command line; 130 and 143 stopped by a signal; 141 the reader of a pipe is gone; 70 a bug in usher. With --json a failure is one line on stderr: {"error":{"code","message","request_id"}}.`,
 		Example: `
 # Try everything on this machine, without AWS
 usher demo
@@ -81,7 +81,9 @@ usher audit who:ada since:24h
 	flags.Var(textFlag{&format, "template"}, "format", "print each JSON value by a template of Go, like '{{.path}} {{.size}}'")
 	flags.Var(textFlag{&jq, "expr"}, "jq", "print each JSON value by an expression of jq, like '.path'")
 	// Not through run: cobra checks the flags of the command after it.
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.setShape(cmd.Context(), format, jq) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		return a.setShape(cmd.Context(), strings.TrimPrefix(cmd.CommandPath(), root.Name()+" "), format, jq)
+	}
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print errors and the requested output only")
 	flags.BoolVar(&a.debug, "debug", false, "show calls and causes on stderr; never secrets")
 	root.AddGroup(

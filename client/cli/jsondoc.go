@@ -11,6 +11,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/client/cli/render"
 	"usher/client/download"
 	"usher/client/question"
 )
@@ -89,6 +90,16 @@ func Shapes() []Shape {
 		{"versions", "each version", versionLine{}},
 		{"whoami", "once", whoamiLine{}},
 	}
+}
+
+// printed returns the types of the values that a command prints on stdout with --json.
+func printed(command string) (of []reflect.Type) {
+	for _, s := range Shapes() {
+		if s.Command == command && !strings.HasPrefix(s.When, "stderr") {
+			of = append(of, reflect.TypeOf(s.Value))
+		}
+	}
+	return of
 }
 
 // States returns the values of state in get and sync, with their meaning.
@@ -186,16 +197,9 @@ func (d *jsonDoc) fields(t reflect.Type) {
 }
 
 func (d *jsonDoc) rows(t reflect.Type) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case name == "-" || !f.IsExported() && !f.Anonymous:
-			continue
-		case f.Anonymous && name == "":
-			d.rows(f.Type)
-			continue
-		case options != "" || f.Type.Kind() == reflect.Pointer:
+	for f := range render.Fields(t) {
+		name := f.Name
+		if f.Optional {
 			name += "?"
 		}
 		d.line("| `" + name + "` | " + d.typeName(f.Type) + " |")

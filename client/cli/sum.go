@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	localname "usher/client/download/name"
+	"usher/client/download/part"
 	"usher/client/download/verify"
 	"usher/client/proof"
 	"usher/client/quantity"
@@ -30,6 +32,7 @@ type sum struct {
 	paths pathFlags
 	sel   selectFlags
 	check string
+	used  map[string]string // local names so far → path of the object; nil: one PATH, whose names differ
 }
 
 func (a *app) sumCommand() *cobra.Command {
@@ -38,7 +41,7 @@ func (a *app) sumCommand() *cobra.Command {
 		Use:     "sum PATH...",
 		Short:   "Print checksums, or compare them with local files",
 		GroupID: "files",
-		Long: `Print the checksums that S3 stores, without a download. Where S3 has a SHA-256 of the whole file, the line is that of sha256sum: HEX  NAME. Otherwise it is ALGORITHM:HEX  NAME, like crc64nvme:3cf4a8f1d2b09e67  NAME; "-COUNT/SIZE" follows for the checksum of an object in parts. A file without a checksum has size:BYTES. Names are the local names that get gives to the files.
+		Long: `Print the checksums that S3 stores, without a download. Where S3 has a SHA-256 of the whole file, the line is that of sha256sum: HEX  NAME. Otherwise it is ALGORITHM:HEX  NAME, like crc64nvme:3cf4a8f1d2b09e67  NAME; "-COUNT/SIZE" follows for the checksum of an object in parts. A file without a checksum has size:BYTES. Names are the local names that get gives to the files: of two files with one name the second is "name (1)".
 
 --check FILE reads such lines, or those of sha256sum, and compares local files with them, without the server. It prints NAME: OK or NAME: FAILED, and ends with code 5 if any file differs.
 
@@ -93,11 +96,15 @@ func (s *sum) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(targets) > 1 {
+		s.used = map[string]string{}
+	}
 	from := &counting{from: conn.client}
 	o := &objects{from: from, stat: conn.client, sel: sel, recursive: true}
 	err = s.eachPath(ctx, targets, func(t target) error {
 		if !t.IsFolder() && !t.pattern && sel.Empty() { // a file, without a listing
-			if line, err := s.line(ctx, conn.client, t.Path, t.Base()); err == nil {
+			if line, err := s.line(ctx, conn.client, t.Path, ""); err == nil {
+				line.Name = s.name(t.Path, t.Base())
 				s.print(line)
 				return s.unwritten()
 			} else if !errors.Is(err, &api.Error{Code: api.NotFound}) {
@@ -150,6 +157,7 @@ func (s *sum) below(ctx context.Context, from stater, o *objects, t target) erro
 		if f.at.Key+f.entry.Name == t.Key { // the PATH is this file
 			name = f.entry.Name
 		}
+		name = s.name(f.path(), name)
 		calls.Go(func() error {
 			l, err := s.line(ctx, from, f.path(), name)
 			if err != nil {
@@ -167,13 +175,29 @@ func (s *sum) below(ctx context.Context, from stater, o *objects, t target) erro
 	return err
 }
 
-// line returns the checksum of one object.
+// name returns the local name that get gives to an object; key is the part of its key
+// that becomes the name. It is called in the order of the
+// files.
+func (s *sum) name(object api.Path, key string) string {
+	local := localname.Local(key)
+	if s.used == nil {
+		return local
+	}
+	dir, last := path.Split(local)
+	for n := 1; s.used[local] != "" && s.used[local] != object.String(); n++ {
+		local = dir + part.Numbered(last, n)
+	}
+	s.used[local] = object.String()
+	return local
+}
+
+// line returns the checksum of one object, for a local name.
 func (s *sum) line(ctx context.Context, from stater, p api.Path, name string) (sumLine, error) {
 	f, err := from.Stat(ctx, statOf(p))
 	if err != nil {
 		return sumLine{}, err
 	}
-	l := sumLine{Path: p.String(), Name: localname.Local(name), Size: f.Size, Sum: sumOf(f.Checksum, f.Parts)}
+	l := sumLine{Path: p.String(), Name: name, Size: f.Size, Sum: sumOf(f.Checksum, f.Parts)}
 	if l.Sum == "" {
 		l.Sum = fmt.Sprintf("size:%d", f.Size)
 	}

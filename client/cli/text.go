@@ -159,15 +159,15 @@ func (s *shaped) failure(ctx context.Context) error {
 }
 
 // setShape compiles --format or --jq. Both imply the values of --json; errors stay
-// sentences.
-func (a *app) setShape(ctx context.Context, format, jq string) error {
+// sentences. command has the words after usher.
+func (a *app) setShape(ctx context.Context, command, format, jq string) error {
 	var by render.Renderer
 	var err error
 	switch {
 	case format != "" && jq != "":
 		return usagef("Use only one of --format and --jq.")
 	case format != "":
-		by, err = render.NewTemplate(format)
+		by, err = render.NewTemplate(format, printed(command)...)
 	case jq != "":
 		by, err = render.NewJQ(ctx, jq)
 	default:

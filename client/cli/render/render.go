@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"reflect"
 	"strings"
 	"text/template"
 
@@ -27,7 +28,9 @@ type Renderer interface {
 
 // NewTemplate returns a renderer for a template of Go. Fields have the names of the
 // JSON output: {{.path}} {{.size}}. An absent field is "". Each value is a line.
-func NewTemplate(text string) (Renderer, error) {
+// Values have one of the types of; a field that none of them has is an
+// UnknownFieldError. Without types any field is accepted.
+func NewTemplate(text string, of ...reflect.Type) (Renderer, error) {
 	t, err := template.New("--format").Option("missingkey=zero").Funcs(template.FuncMap{
 		"json": func(v any) (string, error) {
 			b, err := json.Marshal(v)
@@ -44,6 +47,15 @@ func NewTemplate(text string) (Renderer, error) {
 	}).Parse(strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(text))
 	if err != nil {
 		return nil, err
+	}
+	for _, each := range t.Templates() {
+		dot := scope(of)
+		if each.Name() != t.Name() {
+			dot = nil // of {{define}}: its caller decides
+		}
+		if err := (checker{dot}).list(each.Root, dot); err != nil {
+			return nil, err
+		}
 	}
 	return tmpl{t}, nil
 }

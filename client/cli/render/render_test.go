@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestRender(t *testing.T) {
 	} {
 		make := func(text string) (render.Renderer, error) { return render.NewJQ(t.Context(), text) }
 		if row.kind == "format" {
-			make = render.NewTemplate
+			make = func(text string) (render.Renderer, error) { return render.NewTemplate(text) }
 		}
 		r, err := make(row.text)
 		if err != nil {
@@ -55,6 +56,58 @@ func TestRender(t *testing.T) {
 	}
 	if err := r.Render(&strings.Builder{}, []byte(line)); err == nil {
 		t.Error("a failed expression is no error")
+	}
+}
+
+// A template with a field that no value has is refused, with the fields of the object.
+func TestTemplateFields(t *testing.T) {
+	type inner struct {
+		Code string `json:"code"`
+	}
+	type one struct {
+		inner
+		Path  string            `json:"path"`
+		Error *inner            `json:"error,omitempty"`
+		List  []inner           `json:"list"`
+		By    map[string]inner  `json:"by"`
+		Any   any               `json:"any"`
+		At    time.Time         `json:"at"`
+		Tags  map[string]string `json:"tags"`
+	}
+	type two struct {
+		Files int `json:"files"`
+	}
+	for text, unknown := range map[string]string{
+		`{{.path}} {{.files}} {{.code}} {{.at}} {{"}}"}}`:                  "",
+		`{{.error.code}}{{.any.x.y}}{{.by.x.code}}{{.tags.x}}`:             "",
+		`{{with .error}}{{.code}}{{else}}{{.path}}{{end}}`:                 "",
+		`{{range .list}}{{.code}}{{$.path}}{{end}}`:                        "",
+		`{{range $i, $x := .list}}{{$i}}{{$x.code}}{{end}}`:                "",
+		`{{define "x"}}{{.nosuch}}{{end}}{{template "x" .error}}{{.path}}`: "",
+		`{{with json .list}}{{.}}{{end}}`:                                  "",
+		`{{.nosuch}}`:                                                      "nosuch",
+		`{{if .nosuch}}x{{end}}`:                                           "nosuch",
+		`{{if .path}}{{else}}{{.nosuch}}{{end}}`:                           "nosuch",
+		`{{.error.nosuch}}`:                                                "error.nosuch",
+		`{{with .error}}{{.path}}{{end}}`:                                  "path",
+		`{{range .list}}{{.path}}{{end}}`:                                  "path",
+		`{{range .by}}{{$.nosuch}}{{end}}`:                                 "nosuch",
+		`{{json (upper .nosuch)}}`:                                         "nosuch",
+		`{{(.error).nosuch}}`:                                              "nosuch",
+		`{{.path | upper | printf "%s %s" .nosuch}}`:                       "nosuch",
+		`{{.Path}}`: "Path",
+	} {
+		_, err := render.NewTemplate(text, reflect.TypeFor[one](), reflect.TypeFor[two]())
+		var refused *render.UnknownFieldError
+		switch errors.As(err, &refused); {
+		case unknown == "" && err != nil:
+			t.Errorf("%s: %v", text, err)
+		case unknown != "" && (refused == nil || refused.Field != unknown || len(refused.Known) == 0):
+			t.Errorf("%s: %v, want %s", text, err, unknown)
+		}
+		if _, err := render.NewTemplate(text); err != nil {
+			t.Errorf("without types, %s: %v", text, err)
+		}
 	}
 }
 
