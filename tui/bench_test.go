@@ -64,8 +64,8 @@ func TestBytesPerKey(t *testing.T) {
 		every time.Duration
 		most  float64
 	}{
-		{80, 24, true, 20 * time.Millisecond, 350}, {120, 40, true, 20 * time.Millisecond, 500}, {200, 50, true, 20 * time.Millisecond, 600},
-		{120, 40, true, 320 * time.Millisecond, 600}, {80, 24, false, 33 * time.Millisecond, 350}, {120, 40, false, 33 * time.Millisecond, 600},
+		{80, 24, true, 20 * time.Millisecond, 200}, {120, 40, true, 20 * time.Millisecond, 300}, {200, 50, true, 20 * time.Millisecond, 400},
+		{120, 40, true, 320 * time.Millisecond, 400}, {80, 24, false, 33 * time.Millisecond, 250}, {120, 40, false, 33 * time.Millisecond, 400},
 	} {
 		mean := bytesPerKey(t, c.w, c.h, 200, c.ssh, c.every)
 		t.Logf("%dx%d, SSH %t, a key every %v: %.0f bytes a key", c.w, c.h, c.ssh, c.every, mean)

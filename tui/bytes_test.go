@@ -21,8 +21,8 @@ func TestBytesOfTransfers(t *testing.T) {
 		page bool
 		most int64
 	}{
-		{80, 24, true, 300}, {120, 40, true, 300}, {200, 50, true, 300},
-		{80, 24, false, 150}, {120, 40, false, 150}, {200, 50, false, 150},
+		{80, 24, true, 150}, {120, 40, true, 150}, {200, 50, true, 150},
+		{80, 24, false, 120}, {120, 40, false, 120}, {200, 50, false, 120},
 	} {
 		t.Run(fmt.Sprintf("%dx%d page %t", c.w, c.h, c.page), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -105,7 +105,7 @@ func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
 	case tea.ColorProfileMsg:
-		m.dark.Profile = msg.Profile
+		m.dark.Profile = depth(msg.Profile, m.deps.SSH)
 		return m, m.restyle()
 	case tea.BackgroundColorMsg:
 		if m.deps.Theme == "" {

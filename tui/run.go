@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/tui/linear"
+	"usher/tui/paint"
 )
 
 // Terminal is the terminal of a program.
@@ -40,7 +41,17 @@ func Run(ctx context.Context, p linear.Program, t Terminal) error {
 		// Bubble Tea's own output, such as queries of the terminal, goes nowhere.
 		options = append(options, tea.WithOutput(io.Discard), tea.WithColorProfile(colorprofile.NoTTY), tea.WithFPS(1))
 	}
-	_, err := tea.NewProgram(model, options...).Run()
+	var program *tea.Program
+	if t.Lines {
+		program = tea.NewProgram(model, options...)
+	} else {
+		// Windows Terminal misplaces the cursor in a scrolling region:
+		// https://github.com/microsoft/terminal/issues/19016
+		painter := paint.New(t.Out, runtime.GOOS != "windows")
+		defer painter.Close()
+		program = painter.Program(model, options...)
+	}
+	_, err := program.Run()
 	if out != nil {
 		out.End("usher has ended.")
 	}

@@ -177,7 +177,7 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.PasteMsg:
 		return m, m.paste(msg)
 	case tea.ColorProfileMsg:
-		m.dark.Profile = msg.Profile
+		m.dark.Profile = depth(msg.Profile, m.deps.SSH)
 		return m, m.restyle()
 	case tea.BackgroundColorMsg:
 		return m, m.background(msg.IsDark())
@@ -276,6 +276,15 @@ func (m *Model) front() pane.Pane {
 func (m *Model) restyle() tea.Cmd {
 	*m.env.Theme = *theme.New(m.dark)
 	return m.broadcast(pane.Restyled{})
+}
+
+// depth returns the colors to use: over SSH at most 256, because each change of a color
+// then has half the bytes.
+func depth(p colorprofile.Profile, ssh bool) colorprofile.Profile {
+	if ssh {
+		return min(p, colorprofile.ANSI256)
+	}
+	return p
 }
 
 // background handles the response of the terminal. Over SSH it then queries the

@@ -27,7 +27,7 @@ type Env struct {
 	Theme *theme.Theme
 	Keys  keys.Map
 	Zone  *time.Location // of local times
-	Jump  bool           // lists jump half a page at the edge (over SSH)
+	Jump  bool           // lists jump at the edge (over SSH)
 	Still bool           // nothing moves without need
 	Me    *Me
 }

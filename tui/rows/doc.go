@@ -6,7 +6,7 @@
 // only the rows of the window, and caches each drawn row until Changed. A source
 // that loads rows on demand returns a command from Need, which does no I/O itself.
 //
-// Over SSH the list jumps half a page when the cursor leaves the window
+// Over SSH the list jumps two thirds of a page when the cursor leaves the window
 // (Config.Jump). Panes side by side cannot use the terminal's scroll regions, so
 // each scrolled line would repaint the whole list.
 //

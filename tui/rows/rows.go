@@ -40,7 +40,7 @@ type State struct {
 
 // Config of a list.
 type Config struct {
-	Jump bool // jump half a page at the edge of the window
+	Jump bool // jump two thirds of a page at the edge of the window
 }
 
 // List is a cursor and a window over a source. The zero List is not usable; see New.
@@ -194,9 +194,9 @@ func (l *List) step(by int) {
 	l.dirty = true
 	if l.Jump && by*dir == 1 && !l.visible() {
 		if dir > 0 {
-			l.top = l.at - max(1, l.h/2)
+			l.top = l.at - max(1, l.h/3)
 		} else {
-			l.top = l.at - max(1, l.h/2) + 1
+			l.top = l.at - max(1, l.h-l.h/3) + 1
 		}
 		l.top = max(0, l.top)
 	}

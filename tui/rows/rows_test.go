@@ -120,15 +120,22 @@ func TestCursorIsAlwaysVisible(t *testing.T) {
 	}
 }
 
-func TestJumpShowsHalfAPage(t *testing.T) {
+// A jump leaves a third of the window behind the cursor, in both directions.
+func TestJumpShowsTwoThirdsOfAPage(t *testing.T) {
 	src := &plain{n: 100}
 	l := rows.New(src, rows.Config{Jump: true})
 	l.Resize(20, 10)
 	for range 10 {
 		l.Move(keys.Down)
 	}
-	if l.Cursor() != 10 || l.Top() != 5 {
-		t.Errorf("cursor %d top %d, want 10 and 5", l.Cursor(), l.Top())
+	if l.Cursor() != 10 || l.Top() != 7 {
+		t.Errorf("cursor %d top %d, want 10 and 7", l.Cursor(), l.Top())
+	}
+	for range 4 {
+		l.Move(keys.Up)
+	}
+	if from, to := l.Window(); l.Cursor() != 6 || from != 0 || to != 10 {
+		t.Errorf("cursor %d in rows %d to %d, want 6 and 0 to 10", l.Cursor(), from, to)
 	}
 }
 

@@ -31,8 +31,7 @@ func (p *Pane) pause() time.Duration {
 func (p *Pane) Front(is bool) { p.inFront = is }
 
 // Over SSH, rates and times left change every steadyTime: their last digits differ in
-// each copy of the queue, and a frame repeats a line from its first changed cell to its
-// last. Bars are short for the same reason. A time left of at most exactLeft is always exact.
+// each copy of the queue, and each change has a movement and a color before it. Bars are short for the same reason. A time left of at most exactLeft is always exact.
 const (
 	steadyTime = 5 * time.Second
 	exactLeft  = 10 * time.Second

@@ -16,11 +16,14 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
+
+	"usher/tui/paint"
 )
 
 // Screen is a program on an emulated terminal. Use it in a synctest.Test.
 type Screen struct {
 	W, H    int
+	painter *paint.Painter
 	program *tea.Program
 	term    *vt.SafeEmulator
 	bytes   atomic.Int64
@@ -39,7 +42,8 @@ func Open(t testing.TB, w, h int, profile colorprofile.Profile, m tea.Model, env
 	// Without a terminal as its input, Bubble Tea ends lines with a bare line feed.
 	// Mode 20 makes the emulator add the carriage return of a tty.
 	_, _ = s.term.Write([]byte("\x1b[20h"))
-	s.program = tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(s), tea.WithWindowSize(w, h), tea.WithColorProfile(profile),
+	s.painter = paint.New(s, true)
+	s.program = s.painter.Program(m, tea.WithInput(nil), tea.WithWindowSize(w, h), tea.WithColorProfile(profile),
 		tea.WithEnvironment(append([]string{"TERM=xterm-256color"}, env...)), tea.WithoutSignalHandler())
 	go func() { _, err := s.program.Run(); s.done <- err }()
 	t.Cleanup(func() {
@@ -52,7 +56,7 @@ func Open(t testing.TB, w, h int, profile colorprofile.Profile, m tea.Model, env
 }
 
 // Stop ends the program without its knowledge, and waits for its end.
-func (s *Screen) Stop() { s.stop.Do(func() { s.program.Kill(); <-s.done }) }
+func (s *Screen) Stop() { s.stop.Do(func() { s.program.Kill(); <-s.done; s.painter.Close() }) }
 
 // Write writes to the terminal. The program calls it.
 func (s *Screen) Write(p []byte) (int, error) {

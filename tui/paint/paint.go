@@ -1,0 +1,219 @@
+// Package paint writes the frames of a Bubble Tea program to the terminal.
+//
+// Bubble Tea keeps the input, the signals, the commands, and the modes of the
+// terminal: raw input, the alternate screen, the title, the mouse. It draws only at the
+// ticks of a clock, and its frames have more bytes than necessary. So it gets an empty
+// frame, and this package draws the real one: at once after a quiet time, and at most
+// every Interval. It writes the cells that changed (row.go), with as few attributes as
+// possible (pen.go), and scrolls rows that moved (scroll.go).
+//
+// All output of Bubble Tea passes Write, which reads the state of the screen from it:
+// whether the alternate screen is in use, and when it was erased.
+package paint
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	uv "github.com/charmbracelet/ultraviolet"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Interval is the least time between two frames. A frame after a longer pause is drawn
+// at once.
+const Interval = 8 * time.Millisecond
+
+// resizing is the longest time that a frame waits for Bubble Tea to erase the screen
+// after a change of its size.
+const resizing = 100 * time.Millisecond
+
+// Painter draws the frames of one program. See New.
+type Painter struct {
+	out    io.Writer
+	scroll bool
+	wake   chan struct{}
+	stop   chan struct{}
+	once   sync.Once
+
+	mu      sync.Mutex // also of the order of the writes
+	open    bool       // the alternate screen is in use
+	held    time.Time  // no frame before, unless the screen is erased
+	erase   bool       // the content of the screen is unknown
+	pending bool       // view is not drawn yet
+	view    tea.View
+	w, h    int
+	sync    bool
+	mode    string // a sequence before the next frame
+	profile colorprofile.Profile
+	shown   tea.Position // of the last text cursor
+	visible bool         // the text cursor is
+	shape   int          // of the text cursor (DECSCUSR), 0: the terminal's
+	pen     pen
+	old     uv.ScreenBuffer // the cells on the screen
+	lines   []string        // their source, by rows
+	next    uv.ScreenBuffer
+}
+
+// New returns a painter that writes to out. With scroll it uses scrolling regions.
+func New(out io.Writer, scroll bool) *Painter {
+	p := &Painter{out: out, scroll: scroll, wake: make(chan struct{}, 1), stop: make(chan struct{}), profile: colorprofile.TrueColor}
+	p.next = uv.NewScreenBuffer(0, 0)
+	p.old = uv.NewScreenBuffer(0, 0)
+	go p.run()
+	return p
+}
+
+// Program returns the Bubble Tea program of a model. The painter is its output.
+func (p *Painter) Program(m tea.Model, options ...tea.ProgramOption) *tea.Program {
+	return tea.NewProgram(model{m, p}, append(options, tea.WithOutput(p.output()))...)
+}
+
+// Close ends the drawing. Call it after the end of the program.
+func (p *Painter) Close() {
+	p.once.Do(func() { close(p.stop) })
+	p.mu.Lock()
+	p.open = false
+	p.mu.Unlock()
+}
+
+// model shows the views of a model through the painter, and an empty one to Bubble Tea.
+type model struct {
+	tea.Model
+	p *Painter
+}
+
+func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	m.p.observe(msg)
+	next, cmd := m.Model.Update(msg)
+	return model{next, m.p}, cmd
+}
+
+func (m model) View() tea.View {
+	v := m.Model.View()
+	m.p.show(v)
+	v.Content, v.Cursor = " ", nil // an empty text would erase the screen at each change
+	return v
+}
+
+// observe reads the properties of the terminal from the messages about it.
+func (p *Painter) observe(msg tea.Msg) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		p.w, p.h = msg.Width, msg.Height
+		p.held, p.erase = time.Now().Add(resizing), true
+	case tea.ColorProfileMsg:
+		p.profile = msg.Profile
+	case tea.ModeReportMsg:
+		switch msg.Mode {
+		case ansi.ModeSynchronizedOutput:
+			p.sync = p.sync || msg.Value == ansi.ModeReset
+		case ansi.ModeUnicodeCore: // Bubble Tea sets it too, but later, and resets it
+			if msg.Value == ansi.ModeReset || msg.Value == ansi.ModeSet || msg.Value == ansi.ModePermanentlySet {
+				p.next.Method, p.old.Method = ansi.GraphemeWidth, ansi.GraphemeWidth
+				p.mode, p.erase = ansi.SetModeUnicodeCore, true
+			}
+		}
+	}
+}
+
+// show makes a view the next frame.
+func (p *Painter) show(v tea.View) {
+	p.mu.Lock()
+	p.view, p.pending = v, true
+	p.mu.Unlock()
+	p.signal()
+}
+
+func (p *Painter) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run draws the frames.
+func (p *Painter) run() {
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-p.wake:
+		}
+		if d := p.frame(); d > 0 && !p.sleep(d) {
+			return
+		}
+	}
+}
+
+// sleep returns false after Close.
+func (p *Painter) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-p.stop:
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// frame draws the pending view and returns the time until the next one.
+func (p *Painter) frame() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.open || !p.pending || p.w <= 0 || p.h <= 0 {
+		return 0
+	}
+	if d := time.Until(p.held); d > 0 {
+		p.signal()
+		return min(d, Interval)
+	}
+	p.pending = false
+	out := p.draw(p.view)
+	if len(out) > 0 {
+		_, _ = p.out.Write(out) // Bubble Tea notices a lost terminal
+	}
+	return Interval
+}
+
+// Write writes the output of Bubble Tea.
+func (p *Painter) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	enter := bytes.LastIndex(b, []byte(ansi.SetModeAltScreenSaveCursor))
+	leave := bytes.LastIndex(b, []byte(ansi.ResetModeAltScreenSaveCursor))
+	if leave > enter && p.shape != 0 {
+		_, _ = p.out.Write([]byte(ansi.SetCursorStyle(0)))
+		p.shape = 0
+	}
+	n, err := p.out.Write(b)
+	switch {
+	case leave > enter:
+		p.open = false
+	case enter >= 0:
+		p.open, p.erase, p.visible = true, true, false // Bubble Tea hides the cursor
+	}
+	erased := bytes.Contains(b, []byte(ansi.EraseEntireScreen))
+	if erased {
+		p.blank()
+		p.erase, p.held = false, time.Time{}
+	}
+	if erased || enter >= 0 {
+		p.pending = true
+		p.signal()
+	}
+	return n, err
+}
+
+// blank records that the screen is empty.
+func (p *Painter) blank() {
+	p.old.Resize(p.w, p.h)
+	p.old.Clear()
+	p.lines = nil
+}
