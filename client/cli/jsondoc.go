@@ -116,9 +116,9 @@ func States() map[string]string {
 		"exists":                    "--dry-run: another file is here",
 		"unfinished":                "--dry-run: would be resumed",
 		"removed":                   "sync: removed here, or to be removed",
-		string(isNew):               "sync --dry-run: only on the server",
-		string(isChanged):           "sync --dry-run: differs",
-		string(isConflict):          "sync --dry-run: differs, and no sync has put it here",
+		stateNew:                    "sync --dry-run: only on the server",
+		stateChanged:                "sync --dry-run: differs",
+		stateConflict:               "sync --dry-run: differs, and no sync has put it here",
 		"only_here":                 "sync --dry-run: only here, and stays",
 	}
 }

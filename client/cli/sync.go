@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/client/difference"
 	"usher/client/download"
 	"usher/client/ledger"
 )
@@ -127,7 +127,8 @@ func (s *syncing) run(cmd *cobra.Command, args []string) error {
 type pass struct {
 	*syncing
 	known *ledger.Ledger
-	root  *os.Root // nil: DIR does not exist yet
+	copy  *difference.Copy // DIR
+	root  *os.Root         // of it; nil: DIR does not exist yet
 	out   *report
 	from  api.Path
 	later map[string]download.Request // by name: files whose name a folder has that --delete removes
@@ -162,14 +163,12 @@ func (s *syncing) sync(ctx context.Context, config download.Config, t api.Path, 
 		e, _ := known.Get(name)
 		p.names[e.Key] = name
 	}
-	root, err := os.OpenRoot(s.dest)
-	switch {
-	case err == nil:
-		p.root = root
-		defer func() { _ = root.Close() }()
-	case !errors.Is(err, fs.ErrNotExist):
+	local, err := difference.Open(s.dest)
+	if err != nil {
 		return err
 	}
+	defer func() { _ = local.Close() }()
+	p.copy, p.root = local, local.Root()
 	from := &counting{from: config.Lister}
 	out.counts, out.selects = from, !s.chosen.Empty()
 	config.Lister, config.Values, config.Finished = from, ctx, p.finished

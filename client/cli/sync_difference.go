@@ -3,40 +3,41 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io/fs"
+	"maps"
 	"path/filepath"
 
 	"usher/backend/api"
+	"usher/client/difference"
 	"usher/client/download"
-	localname "usher/client/download/name"
 	"usher/client/quantity"
 )
 
-// local returns the files below DIR, without the unfinished parts of downloads.
-func (p *pass) local() map[string]fs.FileInfo {
-	all := map[string]fs.FileInfo{}
-	if p.root == nil {
-		return all
+// wording is the mark and the state of a kind in the output of --dry-run.
+type wording struct{ mark, state string }
+
+// States of a file in the JSON output of --dry-run.
+const (
+	stateNew      = "new"
+	stateChanged  = "changed"
+	stateConflict = "conflict"
+)
+
+// wordings returns the output of each kind that has a line. A file that is compared
+// first is changed until then.
+func wordings() map[difference.Kind]wording {
+	return map[difference.Kind]wording{
+		difference.New: {"+", stateNew}, difference.Changed: {"*", stateChanged}, difference.Unsure: {"*", stateChanged},
+		difference.Conflict: {"!", stateConflict}, difference.Failed: {"!", download.Failed.String()},
 	}
-	_ = fs.WalkDir(p.root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || localname.HasFoldPrefix(d.Name(), localname.PartMark) {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			all[filepath.FromSlash(path)] = info
-		}
-		return nil
-	})
-	return all
 }
 
 // difference implements --dry-run.
 func (p *pass) difference(ctx context.Context, engine *download.Engine, t api.Path) error {
-	marks := map[stepKind]string{isNew: "+", isChanged: "*", isConflict: "!", isUnsure: "*", isFailed: "!"}
-	counts, bytes := map[stepKind]int{}, int64(0)
+	words := wordings()
+	counts, bytes := map[difference.Kind]int{}, int64(0)
 	there := map[string]bool{}
-	show := func(mark, state, path, name string, size *int64, cause error) error {
-		line, note := fetched{Path: path, Dest: filepath.Join(p.dest, name), Size: size, State: state}, ""
+	show := func(word wording, path, name string, size *int64, cause error) error {
+		line, note := fetched{Path: path, Dest: filepath.Join(p.dest, name), Size: size, State: word.state}, ""
 		if cause != nil {
 			f := explain(cause)
 			line.Error, note = &f, "  ("+f.line+")"
@@ -48,37 +49,34 @@ func (p *pass) difference(ctx context.Context, engine *download.Engine, t api.Pa
 			if size != nil {
 				text = fmt.Sprintf("%7s", quantity.Size(*size))
 			}
-			fmt.Fprintf(p.Out, "%s %s  %s%s\n", mark, text, p.out.near(line.Dest), note)
+			fmt.Fprintf(p.Out, "%s %s  %s%s\n", word.mark, text, p.out.near(line.Dest), note)
 		}
 		return p.unwritten()
 	}
 	err := p.steps(ctx, engine, t, func(s step) error {
 		there[s.name] = true
 		counts[s.kind]++
-		if s.kind == isSame {
+		if s.kind == difference.Same {
 			return nil
 		}
 		size := s.Request.Size
 		switch s.kind {
-		case isFailed, isConflict:
+		case difference.Failed, difference.Conflict:
 			if s.Err = choices(s.Err); s.Err != nil {
 				p.out.fail(s.Err)
 			}
-		case isUnsure:
-			s.kind = isChanged
-			fallthrough
 		default:
 			s.Err = nil
 			bytes += size
 		}
-		return show(marks[s.kind], string(s.kind), t.Bucket+"/"+s.Request.Key, s.name, &size, s.Err)
+		return show(words[s.kind], t.Bucket+"/"+s.Request.Key, s.name, &size, s.Err)
 	})
 	for _, name := range sortedKeys(p.later) {
 		if r := p.later[name]; err == nil {
 			there[name] = true
-			counts[isNew]++
+			counts[difference.New]++
 			bytes += r.Size
-			err = show(marks[isNew], string(isNew), t.Bucket+"/"+r.Key, name, &r.Size, nil)
+			err = show(words[difference.New], t.Bucket+"/"+r.Key, name, &r.Size, nil)
 		}
 	}
 	if err != nil {
@@ -89,23 +87,23 @@ func (p *pass) difference(ctx context.Context, engine *download.Engine, t api.Pa
 	for _, name := range gone {
 		isGone[name] = true
 		e, _ := p.known.Get(name)
-		if err := show("-", "removed", t.Bucket+"/"+e.Key, name, nil, nil); err != nil {
+		if err := show(wording{"-", "removed"}, t.Bucket+"/"+e.Key, name, nil, nil); err != nil {
 			return err
 		}
 	}
 	only := 0
-	for _, name := range sortedKeys(p.local()) {
+	for _, name := range sortedKeys(maps.Collect(p.copy.Files(ctx))) {
 		if there[name] || isGone[name] || p.onServer(name) {
 			continue
 		}
 		only++
-		if err := show("?", "only_here", "", name, nil, nil); err != nil {
+		if err := show(wording{"?", "only_here"}, "", name, nil, nil); err != nil {
 			return err
 		}
 	}
-	changed := counts[isChanged] + counts[isUnsure]
+	changed := counts[difference.Changed] + counts[difference.Unsure]
 	p.hint("%s new, %s changed, %s the same, %s gone on the server, %s differ and not from a sync, %s only here; %s to fetch. Nothing was changed.",
-		quantity.Count(counts[isNew]), quantity.Count(changed), quantity.Count(counts[isSame]+p.out.same), quantity.Count(len(gone)), quantity.Count(counts[isConflict]), quantity.Count(only), quantity.Size(bytes))
-	p.out.failures.planned, p.out.failures.total = true, counts[isNew]+changed+counts[isSame]+p.out.same+counts[isConflict]+counts[isFailed]
+		quantity.Count(counts[difference.New]), quantity.Count(changed), quantity.Count(counts[difference.Same]+p.out.same), quantity.Count(len(gone)), quantity.Count(counts[difference.Conflict]), quantity.Count(only), quantity.Size(bytes))
+	p.out.failures.planned, p.out.failures.total = true, counts[difference.New]+changed+counts[difference.Same]+p.out.same+counts[difference.Conflict]+counts[difference.Failed]
 	return p.out.failures.err() // the run would end with this exit code
 }

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"usher/backend/api"
+	"usher/client/difference"
 	"usher/client/download"
 )
 
@@ -25,11 +25,11 @@ func (p *pass) consider(r *download.Request, path string) bool {
 	if !known || r.FolderToo {
 		name = path
 	}
-	if p.ours(name) {
-		if p.current(name, *r) && !p.checksum {
-			p.out.addSame()
-			return false
-		}
+	switch facts := p.facts(download.Planned{Request: *r}, name); {
+	case facts.Kept():
+		p.out.addSame()
+		return false
+	case facts.Ours:
 		r.Conflict = download.Overwrite
 	}
 	p.room(path)
@@ -100,19 +100,8 @@ func (p *pass) followLater(ctx context.Context) error {
 type step struct {
 	download.Planned
 	name string // below DIR
-	kind stepKind
+	kind difference.Kind
 }
-
-type stepKind string
-
-const (
-	isSame     stepKind = "same"
-	isNew      stepKind = "new"
-	isChanged  stepKind = "changed"
-	isConflict stepKind = "conflict" // differs, and no sync has put it there
-	isUnsure   stepKind = "unsure"   // the content is compared first
-	isFailed   stepKind = "failed"   // it can't be saved
-)
 
 // steps compares the server with DIR, in the order of the listing, by the decisions of
 // a run. Files for which consider returns false have no step.
@@ -121,8 +110,8 @@ func (p *pass) steps(ctx context.Context, engine *download.Engine, t api.Path, v
 		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(p.dest, plan.Path)
-		if err != nil || !filepath.IsLocal(name) {
+		name, ok := p.copy.Name(plan.Path)
+		if !ok {
 			return fmt.Errorf("planning a sync: %s is not below its folder", safe(plan.Path))
 		}
 		if known, ok := p.onBoth(plan.Request.Key); ok {
@@ -131,35 +120,17 @@ func (p *pass) steps(ctx context.Context, engine *download.Engine, t api.Path, v
 		if plan.IsFolder && p.isFreed(name) {
 			continue
 		}
-		if err := visit(step{plan, name, p.judge(plan, name)}); err != nil {
+		if err := visit(step{plan, name, p.facts(plan, name).Kind()}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// judge decides about one file.
-func (p *pass) judge(plan download.Planned, name string) stepKind {
-	ours := p.ours(name)
-	switch {
-	case errors.Is(plan.Err, download.ErrNoFolder) && p.isFreed(name):
-		return isNew
-	case errors.Is(plan.Err, download.ErrExists):
-		return isConflict
-	case plan.Err != nil:
-		return isFailed
-	case ours && p.current(name, plan.Request):
-		return isUnsure
-	case ours:
-		return isChanged
-	case plan.Presence == download.Absent || plan.Presence == download.HerePartial:
-		return isNew
-	case plan.Presence == download.Here && !p.checksum:
-		return isSame
-	case plan.Presence == download.HereOther:
-		return isConflict
-	}
-	return isUnsure
+// facts returns the state of one file.
+func (p *pass) facts(plan download.Planned, name string) difference.Facts {
+	return difference.Facts{Presence: plan.Presence, Err: plan.Err, Freed: p.isFreed(name),
+		Ours: p.ours(name), Current: p.current(name, plan.Request), Content: p.checksum}
 }
 
 // notFolder returns the error for a PATH that is not found as a folder: a file has

@@ -38,7 +38,7 @@ func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, erro
 		e.mu.Lock()
 		segs = e.claimName(r, segs)
 		e.mu.Unlock()
-		var names sorter
+		children := Children{Folder: r}
 		req := api.ListRequest{Bucket: r.Bucket, Prefix: r.Key, Recursive: true}
 		for {
 			page, err := e.cfg.Lister.List(ctx, req)
@@ -46,17 +46,7 @@ func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, erro
 				yield(Planned{}, err)
 				return
 			}
-			var ready []sorted
-			for _, entry := range page.Entries {
-				if !r.takes(entry) {
-					continue
-				}
-				ready = append(ready, names.add(entry, nil)...)
-			}
-			if page.Cursor == "" {
-				ready = append(ready, names.rest()...)
-			}
-			for _, found := range e.considered(r, segs, ready) {
+			for _, found := range e.considered(r, segs, children.page(page.Entries, page.Cursor == "")) {
 				c := childOf(r, found)
 				below := e.below(r, segs, c)
 				var p Planned

@@ -13,6 +13,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/difference"
 	"usher/client/download"
 	"usher/client/quantity"
 	"usher/tui/format"
@@ -47,26 +48,19 @@ const (
 	mostRows  = 50_000 // files that differ
 )
 
-// state is the result for one file.
-type state int
-
-const (
-	isNew    state = iota
-	isOther        // the local file has another content
-	isUnsure       // a local file is there, whose content usher has not compared
-	onlyHere       // the server has no such file, or the person cannot see it
-)
-
-// words are the states on the screen.
-var words = [...]string{isNew: "new", isOther: "changed", isUnsure: "unchecked", onlyHere: "only here"}
+// words are the kinds on the screen. A file of the browser is from no sync, so none is
+// difference.Changed.
+var words = [...]string{difference.New: "new", difference.Conflict: "changed", difference.Unsure: "unchecked", difference.Failed: "can't get", difference.OnlyHere: "only here"}
 
 // row is a file that is not known to be the same on both sides.
 type row struct {
-	state state
+	kind  difference.Kind
 	name  safetext.Text // below the folder
 	entry api.Entry     // of the server
-	size  int64
-	at    time.Time
+	// folderToo is download.Request.FolderToo.
+	folderToo bool
+	size      int64
+	at        time.Time
 }
 
 // Page shows the comparison. See New.
@@ -77,7 +71,7 @@ type Page struct {
 	run    *run
 	rows   []row
 	same   int
-	counts [4]int
+	counts [len(words)]int
 	bytes  int64 // to fetch
 	left   int   // names that are not valid keys
 	more   bool  // than mostRows
@@ -90,7 +84,9 @@ type Page struct {
 type run struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	seen   map[string]bool // local files that the server has; only commands use it, one after the other
+	// Only commands use the rest, one after the other.
+	below download.Children
+	seen  map[string]bool // names of local files that the server has
 }
 
 // found is a page of results.
@@ -127,7 +123,8 @@ func (p *Page) Opened() tea.Cmd {
 	p.stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	p.run = &run{ctx: ctx, cancel: cancel, seen: make(map[string]bool)}
-	p.rows, p.same, p.counts, p.bytes, p.left = nil, 0, [4]int{}, 0, 0
+	p.run.below.Folder = download.Request{Bucket: p.Folder.Bucket, Key: p.Folder.Key, Folder: true}
+	p.rows, p.same, p.counts, p.bytes, p.left = nil, 0, [len(words)]int{}, 0, 0
 	p.more, p.done, p.err = false, false, nil
 	p.list.Changed()
 	return p.next("")
@@ -150,9 +147,15 @@ func (p *Page) next(cursor string) tea.Cmd {
 		if err != nil {
 			return out
 		}
-		*out.rows, out.same = judge(folder, page.Entries, look, r.seen)
+		here, err := difference.Open(transfers.Folder(root, folder.Bucket, folder.Key))
+		if err != nil {
+			out.err = err
+			return out
+		}
+		defer func() { _ = here.Close() }()
+		*out.rows, out.same = judge(r.below.Page(page.Entries, page.Cursor == ""), look, here, r)
 		if out.cursor == "" && len(r.seen) < mostSeen {
-			*out.rows = append(*out.rows, local(r.ctx, root, folder, r.seen)...)
+			*out.rows = append(*out.rows, onlyHere(r.ctx, here, r.seen)...)
 		}
 		out.last = out.cursor == ""
 		return out
@@ -160,36 +163,26 @@ func (p *Page) next(cursor string) tea.Cmd {
 }
 
 // judge compares the objects of a page with the local files.
-func judge(folder api.Path, entries []api.Entry, look func([]download.Request) []download.LocalState, seen map[string]bool) (out []row, same int) {
-	var files []api.Entry
-	var reqs []download.Request
-	for _, e := range entries {
-		if e.Kind != api.KindObject || folder.Join(e.Name).IsMarker(e.Size) {
-			continue
-		}
-		r := download.Request{Bucket: folder.Bucket, Key: folder.Key + e.Name, ETag: e.ETag, Size: e.Size}
-		if e.Modified != nil {
-			r.Modified = *e.Modified
-		}
-		files, reqs = append(files, e), append(reqs, r)
+func judge(files []download.Child, look func([]download.Request) []download.LocalState, here *difference.Copy, r *run) (out []row, same int) {
+	reqs := make([]download.Request, len(files))
+	for i, f := range files {
+		reqs[i] = f.Request
 	}
 	for i, l := range look(reqs) {
-		r := row{name: safetext.New(files[i].Name), entry: files[i], size: files[i].Size, at: reqs[i].Modified}
-		switch l.Presence {
-		case download.Here:
-			seen[l.Path] = true
+		if name, ok := here.Name(l.Path); ok {
+			r.seen[name] = true
+		}
+		facts := difference.Facts{Presence: l.Presence, Err: files[i].Err}
+		if l.Presence == download.Here {
+			facts.Err = nil
+		}
+		kind := facts.Kind()
+		if kind == difference.Same {
 			same++
 			continue
-		case download.HereOther:
-			r.state = isOther
-			seen[l.Path] = true
-		case download.HereMaybe:
-			r.state = isUnsure
-			seen[l.Path] = true
-		default:
-			r.state = isNew
 		}
-		out = append(out, r)
+		e := files[i].Entry
+		out = append(out, row{kind: kind, name: safetext.New(e.Name), entry: e, size: e.Size, at: files[i].Request.Modified, folderToo: files[i].Request.FolderToo})
 	}
 	return out, same
 }
@@ -218,16 +211,16 @@ func (s source) Draw(i, w int, st rows.State) string {
 	if st.Cursor {
 		name = name.Bold()
 	}
-	word := map[state]theme.Style{isNew: t.OK, isOther: t.Warn, isUnsure: t.Muted, onlyHere: t.Muted}[r.state]
+	word := map[difference.Kind]theme.Style{difference.New: t.OK, difference.Conflict: t.Warn, difference.Unsure: t.Muted, difference.Failed: t.Bad, difference.OnlyHere: t.Muted}[r.kind]
 	size, at := quantity.Size(r.size), ""
-	if r.state != onlyHere && r.entry.Unsized() {
+	if r.kind != difference.OnlyHere && r.entry.Unsized() {
 		size = ""
 	}
 	if !r.at.IsZero() {
 		at = format.DateTime(r.at.In(p.Env.Zone))
 	}
 	cut := format.Row{At: i, N: len(p.rows), Name: func(j int) string { return p.rows[j].name.Distinct() }}.Apart
-	line := mark + t.Fill.Paint("  ") + t.Pad(word.Paint(words[r.state]), wordWidth) + t.Fill.Paint("  ") +
+	line := mark + t.Fill.Paint("  ") + t.Pad(word.Paint(words[r.kind]), wordWidth) + t.Fill.Paint("  ") +
 		t.Pad(pane.Name(t, name, r.name, p.nameW, cut), p.nameW) +
 		t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth)+"  "+format.PadRight(at, timeWidth))
 	return t.Pad(line, w)
@@ -327,7 +320,7 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 		}
 		return pane.Send(Fetch{p.items()})
 	case keys.Enter:
-		if i := p.list.Cursor(); i >= 0 && p.rows[i].state != onlyHere {
+		if i := p.list.Cursor(); i >= 0 && p.rows[i].kind != difference.OnlyHere {
 			return pane.Send(pane.GoTo{Target: pane.At(p.Folder.Join(p.rows[i].entry.Name))})
 		}
 	}
@@ -338,18 +331,18 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 func (p *Page) items() []transfers.Item {
 	var out []transfers.Item
 	for _, r := range p.rows {
-		if r.state == onlyHere {
+		if r.kind == difference.OnlyHere || r.kind == difference.Failed {
 			continue
 		}
 		at := pane.At(p.Folder.Join(r.entry.Name))
-		out = append(out, transfers.Item{Bucket: at.Bucket, Key: at.Key, Name: r.name, Size: r.size, ETag: safetext.New(r.entry.ETag), Modified: r.at})
+		out = append(out, transfers.Item{Bucket: at.Bucket, Key: at.Key, Name: r.name, Size: r.size, ETag: safetext.New(r.entry.ETag), Modified: r.at, FolderToo: r.folderToo})
 	}
 	return out
 }
 
 // Why returns the reason that an action is not possible now.
 func (p *Page) Why(a keys.Action) safetext.Text {
-	switch fetch := p.counts[isNew] + p.counts[isOther] + p.counts[isUnsure]; {
+	switch fetch := p.counts[difference.New] + p.counts[difference.Conflict] + p.counts[difference.Unsure]; {
 	case a != keys.Download:
 	case !p.done:
 		return safetext.New("Download: wait for the end of the comparison.")
@@ -388,8 +381,8 @@ func (p *Page) found(m found) tea.Cmd {
 			p.more = true
 			break
 		}
-		p.counts[r.state]++
-		if r.state == isNew || r.state == isOther {
+		p.counts[r.kind]++
+		if r.kind == difference.New || r.kind == difference.Conflict {
 			p.bytes += r.size
 		}
 		p.rows = append(p.rows, r)

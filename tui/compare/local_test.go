@@ -5,11 +5,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"usher/backend/api"
+	"usher/client/difference"
 )
 
-// A download folder behind a link has the same files. A link in it is shown and not
-// followed.
+// Local files that the server does not have are shown, also below a download folder
+// behind a link. A link in it is shown and not followed.
 func TestOnlyHere(t *testing.T) {
 	real, link := filepath.Join(t.TempDir(), "real"), filepath.Join(t.TempDir(), "link")
 	dir := filepath.Join(real, "data", "x", "sub")
@@ -27,11 +27,17 @@ func TestOnlyHere(t *testing.T) {
 	if err := os.Symlink("/", filepath.Join(dir, "out")); err != nil {
 		t.Fatal(err)
 	}
-	got := local(t.Context(), link, api.Path{Bucket: "data", Key: "x/"}, map[string]bool{filepath.Join(dir, "a"): true})
-	if len(got) != 2 || got[0].name.Raw() != "sub/b" || got[1].name.Raw() != "sub/out" || got[0].size != 2 || got[0].state != onlyHere {
-		t.Errorf("%+v", got)
+	here, err := difference.Open(filepath.Join(link, "data", "x"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := local(t.Context(), link, api.Path{Bucket: "absent"}, nil); got != nil {
-		t.Errorf("of no folder: %+v", got)
+	defer func() { _ = here.Close() }()
+	name, ok := here.Name(filepath.Join(dir, "a"))
+	if !ok {
+		t.Fatal("the file is not below its folder")
+	}
+	got := onlyHere(t.Context(), here, map[string]bool{name: true})
+	if len(got) != 2 || got[0].name.Raw() != "sub/b" || got[1].name.Raw() != "sub/out" || got[0].size != 2 || got[0].kind != difference.OnlyHere {
+		t.Errorf("%+v", got)
 	}
 }

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"usher/backend/safetext"
+	"usher/client/difference"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/linear"
@@ -23,12 +24,12 @@ func (p *Page) Words() linear.Words {
 		return w
 	}
 	r, size, day := p.rows[i], "", ""
-	if r.state == onlyHere || !r.entry.Unsized() {
+	if r.kind == difference.OnlyHere || !r.entry.Unsized() {
 		size = quantity.Size(r.size)
 	}
 	if !r.at.IsZero() {
 		day = format.Day(r.at.In(p.Env.Zone))
 	}
-	w.Row = linear.Row{ID: r.name.Raw(), Text: linear.Position("file", i+1, len(p.rows), r.name.Distinct(), words[r.state], size, day)}
+	w.Row = linear.Row{ID: r.name.Raw(), Text: linear.Position("file", i+1, len(p.rows), r.name.Distinct(), words[r.kind], size, day)}
 	return w
 }

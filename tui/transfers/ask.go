@@ -25,6 +25,7 @@ type Item struct {
 	Modified          time.Time
 	Version           string // of a file; "": its current content
 	Stamp             string // in the local name, before its extension
+	FolderToo         bool   // see download.Request
 }
 
 // unsized reports whether the listing has no size of an object.
@@ -98,6 +99,7 @@ func (it Item) request(root string) download.Request {
 	r := download.Request{Bucket: it.Bucket.Raw(), Key: it.Key.Raw(), Folder: it.Folder}
 	if !it.Folder {
 		r.ETag, r.Size, r.Modified, r.Version = it.ETag.Raw(), it.Size, it.Modified, it.Version
+		r.FolderToo = it.FolderToo
 	}
 	if it.Stamp != "" {
 		up, name := splitKey(r.Key)
