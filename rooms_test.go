@@ -52,6 +52,7 @@ func rules() []rule {
 		{"usher/client/download/h1", "usher", nil, "it treats all requests alike"},
 		{"usher/client/proof", "usher/client", nil, "the check of the log needs one call alone"},
 		{"usher/client/quantity", "usher", nil, "all packages can format numbers with it"},
+		{"usher/client/cells", "usher", nil, "commands and screen measure text alike"},
 		{"usher/client/preview", "os", nil, "ranges come from a caller"},
 		{"usher/client/preview", "net", nil, "ranges come from a caller"},
 		{"usher/client/preview", "usher", []string{"usher/client/preview", "usher/client/quantity"}, "a view knows bytes alone"},

@@ -5,9 +5,9 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/client/quantity"
 	"usher/tui/dialog"
 	"usher/tui/format"
@@ -120,7 +120,7 @@ func (m *Model) top() string {
 	if m.w >= 170 && me.Bound > 0 {
 		right += t.Muted.Paint(fmt.Sprintf("   removed access ends within %d s", me.Bound))
 	}
-	room := m.w - 2 - ansi.StringWidth(right) - len("usher  ") - 2
+	room := m.w - 2 - cells.Width(right) - len("usher  ") - 2
 	left := t.Accent.Bold().Paint("usher") + "  " + place(t, m.front().Title(), room)
 	return " " + format.Ends(left, right, m.w-2, t.Glyphs.Ellipsis) + " "
 }
@@ -184,7 +184,7 @@ func (m *Model) status() string {
 	}
 	if strip != nil {
 		right = format.Fit(w-2-format.Width(left), strip...)
-		left = ansi.Truncate(left, w-2-format.Width(right), t.Glyphs.Ellipsis)
+		left = cells.Truncate(left, w-2-format.Width(right), t.Glyphs.Ellipsis)
 	}
 	return " " + format.Ends(left, right, w, t.Glyphs.Ellipsis) + " "
 }
@@ -272,7 +272,7 @@ func tooSmall(t *theme.Theme, w, h int, strip []string) string {
 	lines = append(lines, "")
 	add(t.Text, "Make it larger, or zoom the tmux pane with prefix z.")
 	if strip != nil {
-		lines = append(lines, "", " "+ansi.Truncate(format.Fit(w-2, strip...), max(0, w-2), ""))
+		lines = append(lines, "", " "+cells.Truncate(format.Fit(w-2, strip...), max(0, w-2), ""))
 	}
 	for len(lines) < h-1 {
 		lines = append(lines, "")

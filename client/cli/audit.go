@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/client/cells"
 	"usher/client/quantity"
 )
 
@@ -278,7 +278,7 @@ func filterError(query string, err error) error {
 	to := min(from+max(wrong.Length, 0), len(query))
 	lead, word := safe(query[:from]), safe(query[from:to])
 	text := fmt.Sprintf("%s\n  %s%s%s\n  %s%s", wrong.Problem, lead, word, safe(query[to:]),
-		strings.Repeat(" ", ansi.StringWidth(lead)), strings.Repeat("^", max(ansi.StringWidth(word), 1)))
+		strings.Repeat(" ", cells.Width(lead)), strings.Repeat("^", max(cells.Width(word), 1)))
 	if len(wrong.Possible) > 0 {
 		text += "\nPossible: " + safe(strings.Join(wrong.Possible, ", "))
 	}

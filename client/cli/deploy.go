@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"usher/backend/api"
+	"usher/client/cells"
 	"usher/session"
 )
 
@@ -357,7 +357,7 @@ func (s *deployScreen) draw(l DeployLine) {
 	}
 	if f, ok := s.Err.(interface{ Fd() uintptr }); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 1 {
-			text = ansi.Truncate(text, width-1, "")
+			text = cells.Truncate(text, width-1, "")
 		}
 	}
 	fmt.Fprint(s.Err, text)

@@ -14,6 +14,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"usher/client/cells"
 )
 
 // The width of help, in cells.
@@ -78,14 +80,14 @@ func wrap(text string, width int) string {
 		lead := line[:len(line)-len(strings.TrimLeft(line, " "))]
 		have := lead
 		for _, word := range strings.Fields(line) {
-			if have != lead && ansi.StringWidth(have)+1+ansi.StringWidth(word) > width {
+			if have != lead && cells.Width(have)+1+cells.Width(word) > width {
 				out, have = append(out, have), lead
 			}
 			if have != lead {
 				have += " "
 			}
-			for have += word; ansi.StringWidth(have) > width; {
-				cut := ansi.Truncate(have, width, "")
+			for have += word; cells.Width(have) > width; {
+				cut := cells.Truncate(have, width, "")
 				if i := strings.LastIndexByte(cut, ','); i > len(lead) {
 					cut = cut[:i+1]
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 
+	"usher/client/cells"
 	"usher/client/download"
 	"usher/client/quantity"
 )
@@ -99,7 +100,7 @@ func (r *report) show(s download.Snapshot) {
 	width := r.width() - 1
 	lines := append(fileLines(s, width), progressLine(s, width))
 	if note := r.note.share(); note != "" && s.Rate == 0 && waiting(s) == "" {
-		lines = append([]string{ansi.Truncate(note, width, "…")}, lines...)
+		lines = append([]string{cells.Truncate(note, width, "…")}, lines...)
 	}
 	fmt.Fprint(r.Err, r.erase(), strings.Join(lines, "\r\n"), r.chrome(s))
 	r.drawn = len(lines)
@@ -138,7 +139,7 @@ func fileLines(s download.Snapshot, width int) (lines []string) {
 			continue
 		}
 		name := middle(safe(path.Base(t.Key)), room)
-		name += strings.Repeat(" ", room-ansi.StringWidth(name))
+		name += strings.Repeat(" ", room-cells.Width(name))
 		line := fmt.Sprintf("%s  %3d%% of %7s", name, min(t.Done*100/t.Size, 99), quantity.Size(t.Size))
 		switch {
 		case t.State == download.Verifying:
@@ -146,19 +147,19 @@ func fileLines(s download.Snapshot, width int) (lines []string) {
 		case t.Rate > 0:
 			line += "  " + quantity.Rate(t.Rate)
 		}
-		lines = append(lines, ansi.Truncate(line, width, "…"))
+		lines = append(lines, cells.Truncate(line, width, "…"))
 	}
 	return lines
 }
 
 // middle shortens a text to a number of cells by removing its middle.
-func middle(s string, cells int) string {
-	w := ansi.StringWidth(s)
-	if w <= cells {
+func middle(s string, most int) string {
+	w := cells.Width(s)
+	if w <= most {
 		return s
 	}
-	end := cells / 3
-	return ansi.Truncate(s, cells-end, "…") + ansi.TruncateLeft(s, w-end, "")
+	end := most / 3
+	return cells.Truncate(s, most-end, "…") + cells.TruncateLeft(s, w-end)
 }
 
 func (r *report) width() int {
@@ -238,9 +239,9 @@ func percent(s download.Snapshot) int {
 // progressLine returns the state of all downloads in one line of at most width
 // cells. A narrow line has no bar.
 func progressLine(s download.Snapshot, width int) string {
-	const cells = 20
-	full := percent(s) * cells / 100
-	bar := "[" + strings.Repeat("=", full) + strings.Repeat(" ", cells-full) + "] "
+	const most = 20
+	full := percent(s) * most / 100
+	bar := "[" + strings.Repeat("=", full) + strings.Repeat(" ", most-full) + "] "
 	var b strings.Builder
 	fmt.Fprintf(&b, "%2d%%  %s of %s", percent(s), quantity.Size(s.BytesDone), quantity.Size(s.Bytes))
 	if s.Files > 1 || s.Counting > 0 {
@@ -259,10 +260,10 @@ func progressLine(s download.Snapshot, width int) string {
 		}
 	}
 	line := b.String()
-	if ansi.StringWidth(bar)+ansi.StringWidth(line) <= width {
+	if cells.Width(bar)+cells.Width(line) <= width {
 		line = bar + line
 	}
-	return ansi.Truncate(line, width, "…")
+	return cells.Truncate(line, width, "…")
 }
 
 // waiting returns the reason for which all downloads wait, or "".

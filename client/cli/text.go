@@ -12,13 +12,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"usher/backend/api/shape"
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/client/cli/render"
 	"usher/client/link"
 	"usher/session"
@@ -86,7 +86,7 @@ func (t *table) write(w io.Writer) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			width := ansi.StringWidth(cell)
+			width := cells.Width(cell)
 			if t.widest > 0 {
 				width = min(width, t.widest)
 			}
@@ -98,7 +98,7 @@ func (t *table) write(w io.Writer) {
 		for i, cell := range row {
 			line.WriteString(cell)
 			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", max(widths[i]-ansi.StringWidth(cell), 0)+2))
+				line.WriteString(strings.Repeat(" ", max(widths[i]-cells.Width(cell), 0)+2))
 			}
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
+	"usher/client/cells"
 	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -77,7 +77,7 @@ func (p *Pane) besides(v *view, w, h int) []string {
 			lines[i] += " "
 		}
 		if i < len(p.drawn.text) {
-			lines[i] += ansi.Truncate(p.drawn.text[i], right, "")
+			lines[i] += cells.Truncate(p.drawn.text[i], right, "")
 		}
 	}
 	return lines
@@ -96,7 +96,7 @@ func (p *Pane) sheetView(v *view, w, h int) []string {
 		v.portW = w
 		text := p.explainedOrReached(v, w)
 		for i := range text {
-			text[i] = ansi.Truncate(text[i], w, "")
+			text[i] = cells.Truncate(text[i], w, "")
 		}
 		v.port.SetContentLines(append([]string{""}, text...))
 	}
@@ -164,7 +164,7 @@ func (p *Pane) window(w int) (left, room int) {
 func (p *Pane) fieldLine(w int) string {
 	t := p.Env.Theme
 	left, room := p.window(w)
-	return " " + t.Accent.Bold().Paint("/") + " " + ansi.Cut(t.Text.Bold().Paint(p.field.Shown()), left, left+room)
+	return " " + t.Accent.Bold().Paint("/") + " " + cells.Cut(t.Text.Bold().Paint(p.field.Shown()), left, left+room)
 }
 
 // hint draws the forms of a query, or the mistake in the typed one.

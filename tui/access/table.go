@@ -56,7 +56,7 @@ func (s source) row(t *theme.Theme, l line, w int, cursor bool) string {
 	if cursor {
 		strong = strong.Bold()
 	}
-	c := cells{t: t}
+	c := builder{t: t}
 	switch s.v.kind {
 	case who:
 		first := nameW(w)
@@ -110,24 +110,24 @@ func placesW(w int) (path, group, when int) {
 	return max(8, path), group, when
 }
 
-// cells builds a row: columns separated by one space.
-type cells struct {
+// builder builds a row: columns separated by one space.
+type builder struct {
 	t *theme.Theme
 	b strings.Builder
 }
 
-func (c *cells) painted(s string, w int) {
+func (c *builder) painted(s string, w int) {
 	if c.b.Len() > 0 {
 		c.b.WriteString(c.t.Fill.Paint(" "))
 	}
 	c.b.WriteString(c.t.Pad(s, max(0, w)))
 }
 
-func (c *cells) name(s theme.Style, x safetext.Text, w int, cut func(string, int, string) string) {
+func (c *builder) name(s theme.Style, x safetext.Text, w int, cut func(string, int, string) string) {
 	c.painted(pane.Name(c.t, s, x, max(0, w), cut), w)
 }
 
-func (c *cells) when(g *grant, w int) {
+func (c *builder) when(g *grant, w int) {
 	if w > 0 {
 		c.painted(g.short(c.t), w)
 	}

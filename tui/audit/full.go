@@ -6,10 +6,10 @@ import (
 	"strconv"
 
 	"charm.land/bubbles/v2/viewport"
-	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/event"
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
@@ -74,7 +74,7 @@ func (v *full) lines(p *Pane, w int) []string {
 	}
 	for i, l := range lines {
 		if format.Width(l) > w {
-			lines[i] = ansi.Truncate(l, w, "")
+			lines[i] = cells.Truncate(l, w, "")
 		}
 	}
 	return lines

@@ -4,9 +4,9 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/keys"
@@ -75,14 +75,14 @@ func (p *Pane) filterLine(w int) string {
 	prompt := " " + t.Accent.Bold().Paint("/") + " "
 	if p.typing {
 		left, room := p.window(w)
-		return prompt + ansi.Cut(p.paint(p.field.Value()), left, left+room)
+		return prompt + cells.Cut(p.paint(p.field.Value()), left, left+room)
 	}
 	right := t.Muted.Paint(p.amount()) + " "
 	room := w - promptW - format.Width(right) - 2
 	if text == "" {
 		return prompt + format.Ends(t.Muted.Paint("all events"), right, w-promptW, t.Glyphs.Ellipsis)
 	}
-	return prompt + format.PadRight(ansi.Truncate(p.paint(text), max(1, room), t.Glyphs.Ellipsis), room+2) + right
+	return prompt + format.PadRight(cells.Truncate(p.paint(text), max(1, room), t.Glyphs.Ellipsis), room+2) + right
 }
 
 // amount returns the number of displayed events and of all events in the log.

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/keys"
@@ -101,7 +101,7 @@ func (d *details) view(p *Pane, w, h int) string {
 		lines = lines[:h]
 	}
 	for i, l := range lines {
-		lines[i] = " " + ansi.Truncate(l, w-1, "")
+		lines[i] = " " + cells.Truncate(l, w-1, "")
 	}
 	for len(lines) < h {
 		lines = append(lines, "")
@@ -220,7 +220,7 @@ func nameLines(t *theme.Theme, name safetext.Text, w, most int) []string {
 	s := name.Distinct()
 	var lines []string
 	for len(lines) < most-1 && format.Width(s) > w {
-		head := ansi.Truncate(s, w, "")
+		head := cells.Truncate(s, w, "")
 		if head == "" {
 			break
 		}

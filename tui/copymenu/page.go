@@ -6,9 +6,9 @@ import (
 
 	"charm.land/bubbles/v2/viewport"
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -96,7 +96,7 @@ func (p *Page) content(w int) string {
 		return strings.Join(append(out, " "+t.Text.Paint("The text is no longer shown: its links have expired. "+p.env.Keys.Shown(p.Context(), keys.Reload)+" makes new ones.")), "\n")
 	}
 	for _, l := range strings.Split(p.r.text, "\n") {
-		out = append(out, strings.Split(ansi.Hardwrap(l, max(1, w), true), "\n")...)
+		out = append(out, cells.Hardwrap(l, w)...)
 	}
 	return strings.Join(out, "\n")
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"charm.land/lipgloss/v2"
 
+	"usher/client/cells"
 	"usher/tui/format"
 	"usher/tui/linear"
 	"usher/tui/theme"
@@ -48,15 +48,29 @@ type Hide struct{ Dialog Dialog }
 // Over draws a box over a page, at its Position.
 func Over(t *theme.Theme, page, box string, w, h int) string {
 	x, y := Position(box, w, h)
-	return lipgloss.NewCompositor(
-		lipgloss.NewLayer(page),
-		lipgloss.NewLayer(box).X(x).Y(y).Z(1),
-	).Render()
+	rows := strings.Split(page, "\n")
+	for i, line := range strings.Split(box, "\n") {
+		for y+i >= len(rows) {
+			rows = append(rows, "")
+		}
+		row := rows[y+i]
+		right := max(0, cells.Width(row)-x-cells.Width(line))
+		rows[y+i] = format.PadRight(cells.Truncate(row, x, ""), x) + line + format.PadLeft(cells.Last(row, right), right)
+	}
+	return strings.Join(rows, "\n")
 }
 
 // Position returns the cell of a box's upper left corner in a window of w by h.
 func Position(box string, w, h int) (x, y int) {
-	return max(0, (w-lipgloss.Width(box))/2), max(0, (h-lipgloss.Height(box))/3)
+	return max(0, (w-widest(box))/2), max(0, (h-strings.Count(box, "\n")-1)/3)
+}
+
+func widest(box string) int {
+	n := 0
+	for line := range strings.SplitSeq(box, "\n") {
+		n = max(n, cells.Width(line))
+	}
+	return n
 }
 
 // Choice is an option of a Question.

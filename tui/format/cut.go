@@ -4,13 +4,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"usher/backend/safetext"
+	"usher/client/cells"
 )
 
 // Width returns the number of cells of a plain or painted text.
-func Width(s string) int { return ansi.StringWidth(s) }
+func Width(s string) int { return cells.Width(s) }
 
 // Middle truncates a file name in the middle to w cells. It keeps the extension
 // and five cells before it: "2025-consolidated…edger.parquet". An extension longer
@@ -119,7 +118,7 @@ func alike(name string, kept []string) bool {
 // visible. An ellipsis of e cells is between two parts.
 func around(s string, w, e, from, to int) []string {
 	from = len(first(s, Width(s[:start(s, from)]))) // boundaries of whole characters
-	to = end(s, len(ansi.Truncate(s, Width(s[:end(s, to)]), "")))
+	to = end(s, len(cells.Truncate(s, Width(s[:end(s, to)]), "")))
 	head, part, tail := s[:from], s[from:to], s[to:]
 	switch room := w - e; {
 	case Width(part+tail) <= room: // a cut in the shared beginning
@@ -175,20 +174,12 @@ func End(s string, w int, ellipsis string) string {
 
 // first returns the longest beginning of s that fits into w cells.
 func first(s string, w int) string {
-	return s[:start(s, len(ansi.Truncate(s, max(w, 0), "")))]
+	return s[:start(s, len(cells.Truncate(s, max(w, 0), "")))]
 }
 
 // last returns the longest end of s that fits into w cells.
 func last(s string, w int) string {
-	over := Width(s) - w
-	if over <= 0 {
-		return s
-	}
-	tail := ansi.TruncateLeft(s, over, "")
-	for Width(tail) > w { // a wide character is at the cut
-		over++
-		tail = ansi.TruncateLeft(s, over, "")
-	}
+	tail := cells.Last(s, w)
 	return s[end(s, len(s)-len(tail)):]
 }
 
@@ -240,10 +231,7 @@ func PadRight(s string, w int) string {
 
 // Wrap breaks a sentence into lines of at most w cells, at spaces where possible.
 func Wrap(s string, w int) []string {
-	if w < 1 {
-		w = 1
-	}
-	return strings.Split(ansi.Wrap(s, w, " "), "\n")
+	return cells.Wrap(s, w)
 }
 
 // Ends places left and right at the two ends of w cells. If both do not fit, it
@@ -251,7 +239,7 @@ func Wrap(s string, w int) []string {
 func Ends(left, right string, w int, ellipsis string) string {
 	l, r := Width(left), Width(right)
 	if right == "" || l+2+r > w {
-		return PadRight(ansi.Truncate(left, w, ellipsis), w)
+		return PadRight(cells.Truncate(left, w, ellipsis), w)
 	}
 	return left + strings.Repeat(" ", w-l-r) + right
 }

@@ -1,7 +1,7 @@
 // Package format formats times, and fits text into a number of terminal cells.
 // Package quantity formats numbers.
 //
-// Widths are terminal cells (ansi.StringWidth), never bytes or runes. Functions do
+// Widths are terminal cells (cells.Width), never bytes or runes. Functions do
 // not escape: untrusted text is passed as the String of a safetext.Text. No
 // function reads a clock: a relative time has the present as an argument.
 package format

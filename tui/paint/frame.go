@@ -23,8 +23,9 @@ func (p *Painter) draw(v tea.View) []byte {
 		p.erase = false
 	}
 	start := p.pen.String()
+	p.pen.Reset()
 	p.next.Resize(p.w, p.h)
-	uv.NewStyledString(v.Content).Draw(p.next, p.next.Bounds())
+	p.write(v.Content)
 	lines := strings.Split(v.Content, "\n")
 	for _, line := range p.next.Lines {
 		strip(line)

@@ -115,7 +115,6 @@ func (p *Painter) observe(msg tea.Msg) {
 			p.sync = p.sync || msg.Value == ansi.ModeReset
 		case ansi.ModeUnicodeCore: // Bubble Tea sets it too, but later, and resets it
 			if msg.Value == ansi.ModeReset || msg.Value == ansi.ModeSet || msg.Value == ansi.ModePermanentlySet {
-				p.next.Method, p.old.Method = ansi.GraphemeWidth, ansi.GraphemeWidth
 				p.mode, p.erase = ansi.SetModeUnicodeCore, true
 			}
 		}

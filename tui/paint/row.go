@@ -110,8 +110,9 @@ func differ(old, next uv.Line) (first, last int) {
 }
 
 // repaint erases a row with wide or disputed characters and writes it from its first
-// column on. A disputed character is followed by an absolute column, so that it has no
-// effect on the place of the others, and without line breaks at the margin.
+// column on. The word after one with a disputed character is at an absolute column, so
+// that such a character has no effect on the place of the others. A line break at the
+// margin is off meanwhile.
 func (p *Painter) repaint(y int, old, next uv.Line) {
 	if first, _ := differ(old, next); first < 0 {
 		return
@@ -124,27 +125,59 @@ func (p *Painter) repaint(y int, old, next uv.Line) {
 	for x := range next {
 		if c := &next[x]; c.Width > 0 && !c.Equal(&uv.EmptyCell) && x+c.Width <= len(next) {
 			end = x + 1
-			doubt = doubt || p.disputed(c)
+			doubt = doubt || disputed(c)
 		}
 	}
 	if doubt || end >= len(next)-1 {
 		pen.WriteString(ansi.ResetModeAutoWrap)
 		defer pen.WriteString(ansi.SetModeAutoWrap)
 	}
+	loose := false // the place in the terminal can differ from the pen's
 	for x := 0; x < end; x++ {
 		c := &next[x]
 		if c.Width == 0 {
 			continue
 		}
+		if loose && anchor(next, x) {
+			pen.lost()
+			loose = false
+		}
 		if pen.x != x || pen.y != y {
 			pen.move(x, y)
 		}
-		pen.put(c, len(next))
-		if p.disputed(c) {
-			pen.lost()
+		if !loose && disputed(c) {
+			loose = true
+			ground(pen, next, x, end)
 		}
+		pen.put(c, len(next))
 	}
 	pen.lost()
+}
+
+// anchor reports whether a cell begins at an absolute column after a word of uncertain
+// width: it is the first of a word or of a background, or part of a line.
+func anchor(line uv.Line, x int) bool {
+	before := x - 1
+	for before > 0 && line[before].Width == 0 {
+		before--
+	}
+	c, b := &line[x], &line[max(before, 0)]
+	r, _ := utf8.DecodeRuneInString(c.Content)
+	return b.Content == " " && c.Content != " " || c.Style.Bg != b.Style.Bg || r >= 0x2500 && r < 0x25a0
+}
+
+// ground writes the background of the cells up to the next anchor. A word can be
+// narrower than its cells.
+func ground(pen *pen, line uv.Line, x, end int) {
+	if line[x].Style.Bg == nil {
+		return
+	}
+	to := x + line[x].Width
+	for to < end && (line[to].Width == 0 || !anchor(line, to)) {
+		to++
+	}
+	pen.use(pen.want(&line[x]), line[x].Link)
+	pen.WriteString(ansi.EraseCharacter(to - x))
 }
 
 // uneven reports whether a row has a character that is not one cell wide in every
@@ -158,10 +191,9 @@ func uneven(line uv.Line) bool {
 	return false
 }
 
-// disputed reports whether terminals differ in the width of a character, unless they
-// have accepted mode 2027.
-func (p *Painter) disputed(c *uv.Cell) bool {
-	return len(c.Content) != 1 && p.next.Method != ansi.GraphemeWidth && !narrow(c.Content) && !wide(c)
+// disputed reports whether terminals differ in the width of a character.
+func disputed(c *uv.Cell) bool {
+	return len(c.Content) != 1 && !narrow(c.Content) && !wide(c)
 }
 
 // narrow reports whether a character has one cell in every terminal: one code point of

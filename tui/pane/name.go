@@ -3,9 +3,8 @@ package pane
 import (
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/tui/theme"
 )
 
@@ -47,9 +46,9 @@ func Wrap(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
 			style = t.Warn
 		}
 		for rest := span.Text; rest != ""; {
-			head := ansi.Truncate(rest, w-used, "")
+			head := cells.Truncate(rest, w-used, "")
 			b.WriteString(style.Paint(head))
-			used += ansi.StringWidth(head)
+			used += cells.Width(head)
 			rest = rest[len(head):]
 			if rest == "" {
 				break

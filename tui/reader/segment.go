@@ -3,9 +3,8 @@ package reader
 import (
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/client/preview"
 	"usher/tui/theme"
 )
@@ -103,16 +102,16 @@ func line(all []segment, skip, w int) string {
 		}
 		text := s.text
 		if skip > 0 {
-			n := ansi.StringWidth(text)
+			n := cells.Width(text)
 			if n <= skip {
 				skip -= n
 				continue
 			}
-			text = ansi.TruncateLeft(text, skip, "")
+			text = cells.TruncateLeft(text, skip)
 			skip = 0
 		}
-		text = ansi.Truncate(text, w, "")
-		w -= ansi.StringWidth(text)
+		text = cells.Truncate(text, w, "")
+		w -= cells.Width(text)
 		b.WriteString(s.style.Paint(text))
 	}
 	return b.String()
@@ -138,7 +137,7 @@ func wrap(all []segment, w, most int) [][]segment {
 func breaks(s string, w, most int) []int {
 	var ends []int
 	for at := 0; ; {
-		head := ansi.Truncate(s[at:], w, "")
+		head := cells.Truncate(s[at:], w, "")
 		end := at + len(head)
 		switch {
 		case end >= len(s):

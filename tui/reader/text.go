@@ -5,8 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
+	"usher/client/cells"
 	"usher/client/preview"
 	"usher/client/quantity"
 	"usher/tui/format"
@@ -233,7 +232,7 @@ func (v *hexView) draw(t *theme.Theme, w, h int, _ string) []string {
 			sign = t.Accent.Paint(t.Glyphs.Cursor)
 		}
 		l := sign + t.Muted.Paint(fmt.Sprintf("%08x", i*hexRow)) + "  " + t.Text.Paint(fmt.Sprintf("%-49s %s", hex.String(), text.String()))
-		out = append(out, ansi.Truncate(l, w, ""))
+		out = append(out, cells.Truncate(l, w, ""))
 	}
 	return out
 }

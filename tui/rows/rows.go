@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
+	"usher/client/cells"
 	"usher/tui/keys"
 )
 
@@ -316,15 +316,15 @@ func (l *List) draw(i int) string {
 // another column.
 func (l *List) fit(s string) string {
 	if !strings.Contains(s, "\n") {
-		if ansi.StringWidth(s) <= l.w {
+		if cells.Width(s) <= l.w {
 			return s
 		}
-		return ansi.Truncate(s, l.w, "")
+		return cells.Truncate(s, l.w, "")
 	}
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
-		if ansi.StringWidth(line) > l.w {
-			lines[i] = ansi.Truncate(line, l.w, "")
+		if cells.Width(line) > l.w {
+			lines[i] = cells.Truncate(line, l.w, "")
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/session"
 	"usher/tui/format"
 	"usher/tui/theme"
@@ -178,7 +178,7 @@ func (p *Page) deviceLines(w int) []string {
 	code, x := p.qr(p.shown.QR), 2
 	open, enter := "Open this address in any browser:", "and enter this code there:"
 	if code != nil {
-		x = ansi.StringWidth(code[0]) + 4
+		x = cells.Width(code[0]) + 4
 		open, enter = "Scan this with your phone, or open this address in any browser:", "The code, to enter or to compare:"
 	}
 	side := w - x - 1

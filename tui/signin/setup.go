@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 
+	"usher/client/cells"
 	"usher/client/qr"
 	"usher/tui/format"
 	"usher/tui/theme"
@@ -20,7 +21,7 @@ func (p *Page) setUp(w int) []string {
 	code := p.qr(p.step.URI.Reveal())
 	x := 2
 	if code != nil {
-		x = ansi.StringWidth(code[0]) + 4
+		x = cells.Width(code[0]) + 4
 	}
 	side := w - x - 1
 	var text []string
@@ -65,7 +66,7 @@ func beside(code, text []string, x int) []string {
 		if i > 0 && i-1 < len(text) {
 			right = text[i-1]
 		}
-		lines[i] = left + strings.Repeat(" ", max(0, x-ansi.StringWidth(left))) + right
+		lines[i] = left + strings.Repeat(" ", max(0, x-cells.Width(left))) + right
 	}
 	return lines
 }

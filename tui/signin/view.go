@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/session"
 	"usher/tui/format"
 )
@@ -45,7 +46,7 @@ func (p *Page) View(w, h int) string {
 	out := make([]string, h)
 	for i := range out {
 		if i < len(lines) && lines[i] != "" {
-			out[i] = strings.Repeat(" ", max(0, x-1)) + ansi.Truncate(lines[i], w-x, p.Env.Theme.Glyphs.Ellipsis)
+			out[i] = strings.Repeat(" ", max(0, x-1)) + cells.Truncate(lines[i], w-x, p.Env.Theme.Glyphs.Ellipsis)
 		}
 	}
 	return strings.Join(out, "\n")
@@ -183,7 +184,7 @@ func (p *Page) row(i int, f field) []string {
 	}
 	w := p.labelW()
 	return []string{
-		sign + lab.Paint(format.PadRight(format.End(f.label, w-1, t.Glyphs.Ellipsis), w)) + ansi.Truncate(p.value(f, blockW-w-4), blockW-w-2, ""),
+		sign + lab.Paint(format.PadRight(format.End(f.label, w-1, t.Glyphs.Ellipsis), w)) + cells.Truncate(p.value(f, blockW-w-4), blockW-w-2, ""),
 		" " + strings.Repeat(" ", w) + rule.Paint(strings.Repeat(line, blockW-w-2)),
 	}
 }

@@ -3,7 +3,7 @@ package theme
 import (
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
+	"usher/client/cells"
 )
 
 // Head draws the first line of a pane, w cells wide: its title, a rule, and a note
@@ -24,15 +24,15 @@ func (t *Theme) HeadOf(title string, w int, focus bool, notes ...string) string 
 	if focus {
 		g, rule, label, line = t.Accent.Paint(t.Glyphs.Cursor), t.Accent, t.Text.Bold(), t.Glyphs.Heavy
 	}
-	title = ansi.Truncate(title, w-3, t.Glyphs.Ellipsis)
+	title = cells.Truncate(title, w-3, t.Glyphs.Ellipsis)
 	end := ""
 	for _, note := range notes {
-		if note != "" && ansi.StringWidth(title)+ansi.StringWidth(note)+7 <= w {
+		if note != "" && cells.Width(title)+cells.Width(note)+7 <= w {
 			end = " " + t.Muted.Paint(note) + " " + rule.Paint(line)
 			break
 		}
 	}
-	n := max(0, w-2-ansi.StringWidth(title)-ansi.StringWidth(end))
+	n := max(0, w-2-cells.Width(title)-cells.Width(end))
 	return t.Pad(g+label.Paint(title)+" "+rule.Paint(strings.Repeat(line, n))+end, w)
 }
 
@@ -51,10 +51,10 @@ func (t *Theme) Bar(w int, share float64, s Style) string {
 func (t *Theme) Box(title string, lines []string, w int) string {
 	p, inner := t.On(Panel), w-6
 	side := p.Accent.Paint(t.Glyphs.Side)
-	head := ansi.Truncate(title, inner-2, t.Glyphs.Ellipsis)
+	head := cells.Truncate(title, inner-2, t.Glyphs.Ellipsis)
 	var b strings.Builder
 	b.WriteString(p.Accent.Paint(t.Glyphs.TopLeft+t.Glyphs.Light) + p.Text.Bold().Paint(" "+head+" ") +
-		p.Accent.Paint(strings.Repeat(t.Glyphs.Light, max(0, w-5-ansi.StringWidth(head)))+t.Glyphs.TopRight))
+		p.Accent.Paint(strings.Repeat(t.Glyphs.Light, max(0, w-5-cells.Width(head)))+t.Glyphs.TopRight))
 	for _, l := range lines {
 		b.WriteString("\n" + side + p.Fill.Paint("  ") + p.Pad(l, inner) + p.Fill.Paint("  ") + side)
 	}
@@ -99,7 +99,7 @@ func (t *Theme) keys(w int, pairs [][2]string) (line string, taken int) {
 		if n == 0 {
 			gap = 0
 		}
-		need := gap + ansi.StringWidth(p[0]) + 1 + ansi.StringWidth(p[1])
+		need := gap + cells.Width(p[0]) + 1 + cells.Width(p[1])
 		if n+need > w {
 			return b.String(), i
 		}

@@ -7,6 +7,8 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
+
+	"usher/client/cells"
 )
 
 // Options describe the terminal. The zero value is a light terminal without colors
@@ -198,10 +200,10 @@ func (s Style) Background() color.Color { return s.bg }
 
 // Pad pads a painted line with the ground to w cells, or truncates it.
 func (t *Theme) Pad(line string, w int) string {
-	n := ansi.StringWidth(line)
+	n := cells.Width(line)
 	switch {
 	case n > w:
-		return ansi.Truncate(line, w, "")
+		return cells.Truncate(line, w, "")
 	case n < w:
 		return line + t.Fill.Paint(strings.Repeat(" ", w-n))
 	}

@@ -1,0 +1,8 @@
+// Package cells measures and cuts text in terminal cells.
+//
+// Terminals differ in the width of a character. Some add the widths of its code
+// points (wcwidth, as tmux and xterm do), some measure the whole (mode 2027), and the
+// tables of both have versions. Width is the larger of both measures, so that a text
+// has enough room in either terminal. What follows such a text needs an absolute
+// column (tui/paint, and the tables of client/cli).
+package cells
