@@ -10,6 +10,30 @@ import (
 // has untrusted text; screens show it through safetext.
 type Detail struct{ Label, Value string }
 
+// CountWords returns the words for one and for several of the things in the field Count
+// of an action, or "" for an action without one.
+func CountWords(action string) (one, many string) {
+	switch action {
+	case Suppressed:
+		return "denial", "denials"
+	case Versions:
+		return "version", "versions"
+	case Alarm:
+		return "object", "objects"
+	case TokenRefused:
+		return "request", "requests"
+	case AuditGap:
+		return "refused event", "refused events"
+	case RetentionApplied:
+		return "deleted event", "deleted events"
+	case AuditExport, AuditReview, Alert:
+		return "event", "events"
+	case AuditVerify:
+		return "fault", "faults"
+	}
+	return "", ""
+}
+
 // Details returns the facts that only some actions have, in the order of their
 // display.
 func Details(e Event) (all []Detail) {

@@ -81,7 +81,7 @@ usher audit --json outcome:denied since:24h
 				}
 				return show.screen(cmd.Context(), query)
 			case len(show.s3.files)+len(show.s3.roles) > 0:
-				return usagef("--s3 and --role are for --screen. usher audit by --s3 counts without it.")
+				return usagef("--s3 is for --screen. usher audit by --s3 counts without it.")
 			}
 			return show.run(cmd.Context(), a.query(args))
 		}),
@@ -149,8 +149,8 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 	}
 	bar.end()
 	out.flush()
-	if shown == 0 && s.ErrTTY && !s.json {
-		fmt.Fprintln(s.Err, "No event matches this query.")
+	if shown == 0 {
+		s.noMatch()
 	}
 	s.mayMiss(time.Duration(lag) * time.Second)
 	if cut {
@@ -250,7 +250,11 @@ func action(r event.Row) string {
 	if e.Action == event.Download && e.Purpose != "" && e.Purpose != api.PurposeDownload {
 		s += " (" + safe(e.Purpose) + ")"
 	}
-	if e.Count > 1 {
+	switch one, many := event.CountWords(e.Action); {
+	case e.Count == 0:
+	case one != "":
+		s += " (" + quantity.Plural(e.Count, one, many) + ")"
+	case e.Count > 1: // an action of a newer server
 		s += " ×" + quantity.Count(e.Count)
 	}
 	return s

@@ -31,7 +31,7 @@ func (a *app) byCommand() *cobra.Command {
 		Short: "Count events by person, file, folder, address, session, grant, program, day or hour",
 		Long: `Count the events that match a QUERY in groups: by who, file, folder, ip, session, grant, agent, day or hour, or by two of them (who,ip). The whole log is searched; each page is an event in the audit log.
 
-FILES is the number of different files whose link was released. Three parties have a word about bytes: RELEASED has the sizes of the released files, by the server; S3 SENT the bytes that S3 sent, by its own logs; and REPORTED the bytes that clients reported as downloaded. A renewed link is counted once. The reports of clients have no grant.
+FILES is the number of different files whose link was released. Three parties have a word about bytes: RELEASED has the sizes of the released files, by the server; S3 SENT the bytes that S3 sent, by its own logs; and REPORTED the bytes that clients reported as downloaded. A renewed link is counted once. The reports of clients have no grant. A column is "-", and null in JSON, if the QUERY leaves its events out: action:download has no reports, and outcome:denied no released files.
 
 --s3 FILE adds the word of S3: a server access log or data events of CloudTrail, in the forms of usher audit reconcile; a folder has all its files. A line counts for the release whose event id is in the signed URL, as there. AWS delivers these logs at best effort, so a release without a line proves nothing. Without --s3 the column is "no S3 log", and null in JSON.
 
@@ -110,7 +110,9 @@ func (b *auditBy) run(ctx context.Context, what, query string) error {
 	if cut {
 		groups = groups[:b.limit]
 	}
-	b.print(by, query, groups, sent)
+	if err := b.print(by, query, groups, sent); err != nil {
+		return err
+	}
 	b.mayMiss(time.Duration(lag) * time.Second)
 	if err := unread.err(); err != nil {
 		return err
@@ -142,36 +144,53 @@ type groupLine struct {
 	Keys          []string  `json:"keys"`
 	Name          string    `json:"name,omitempty"`
 	Events        int64     `json:"events"`
-	Files         int       `json:"files"`
-	Releases      int64     `json:"releases"`
-	ReleasedBytes int64     `json:"released_bytes"`
-	Unsized       int64     `json:"unsized"`
+	Files         *int      `json:"files"` // null like all counts whose events the query leaves out
+	Releases      *int64    `json:"releases"`
+	ReleasedBytes *int64    `json:"released_bytes"`
+	Unsized       *int64    `json:"unsized"`
 	S3            *s3Word   `json:"s3"` // null without --s3
-	Reported      int64     `json:"reported"`
-	ReportedBytes int64     `json:"reported_bytes"`
-	Denied        int64     `json:"denied"`
+	Reported      *int64    `json:"reported"`
+	ReportedBytes *int64    `json:"reported_bytes"`
+	Denied        *int64    `json:"denied"`
 	First         time.Time `json:"first"`
 	Last          time.Time `json:"last"`
 	Filter        string    `json:"filter"` // selects the events of the group
 }
 
-func (b *auditBy) print(by []event.By, query string, groups []event.Group, sent *s3Words) {
+// groupLineOf returns the line of a group.
+func groupLineOf(columns event.Columns, by []event.By, query string, g event.Group) groupLine {
+	l := groupLine{By: question.ByText(by), Keys: g.Keys, Name: g.Name, Events: g.Events, First: g.First, Last: g.Last, Filter: event.Drill(query, by, g.Keys)}
+	if columns.Released {
+		l.Files, l.Releases, l.ReleasedBytes, l.Unsized = &g.Files, &g.Releases, &g.ReleasedBytes, &g.Unsized
+	}
+	if columns.Reported {
+		l.Reported, l.ReportedBytes = &g.Reported, &g.ReportedBytes
+	}
+	if columns.Denied {
+		l.Denied = &g.Denied
+	}
+	return l
+}
+
+func (b *auditBy) print(by []event.By, query string, groups []event.Group, sent *s3Words) error {
+	filter, err := event.ParseFilter(query, b.Now())
+	if err != nil {
+		return filterError(query, err)
+	}
+	columns := event.ColumnsOf(filter, by)
+	if len(groups) == 0 {
+		b.noMatch()
+		return nil
+	}
 	if b.json {
 		for _, g := range groups {
-			b.writeJSON(b.Out, groupLine{
-				By: question.ByText(by), Keys: g.Keys, Name: g.Name, Events: g.Events, Files: g.Files, Releases: g.Releases,
-				ReleasedBytes: g.ReleasedBytes, Unsized: g.Unsized, S3: sent.of(g.Keys), Reported: g.Reported, ReportedBytes: g.ReportedBytes,
-				Denied: g.Denied, First: g.First, Last: g.Last,
-				Filter: event.Drill(query, by, g.Keys),
-			})
+			l := groupLineOf(columns.Of(g), by, query, g)
+			if columns.Released {
+				l.S3 = sent.of(g.Keys)
+			}
+			b.writeJSON(b.Out, l)
 		}
-		return
-	}
-	if len(groups) == 0 {
-		if b.ErrTTY {
-			fmt.Fprintln(b.Err, "No event matches this query.")
-		}
-		return
+		return nil
 	}
 	t := table{widest: 60}
 	var head []string
@@ -184,16 +203,28 @@ func (b *auditBy) print(by []event.By, query string, groups []event.Group, sent 
 		for i, x := range by {
 			cells = append(cells, keyCell(x, g, i))
 		}
-		released := quantity.Size(g.ReleasedBytes)
-		if g.Unsized > 0 {
-			released += fmt.Sprintf(" + %s of unknown size", quantity.Count(g.Unsized))
+		c := question.CellsOf(columns.Of(g), g)
+		s3 := c.Released // "-" if the query leaves releases out
+		if columns.Released {
+			s3 = sent.of(g.Keys).cell()
 		}
-		t.add(append(cells, quantity.Count(g.Events), quantity.Count(g.Files), released, sent.of(g.Keys).cell(), quantity.Size(g.ReportedBytes), quantity.Count(g.Denied),
+		if g.Unsized > 0 {
+			c.Released += fmt.Sprintf(" + %s of unknown size", quantity.Count(g.Unsized))
+		}
+		t.add(append(cells, quantity.Count(g.Events), c.Files, c.Released, s3, c.Reported, c.Denied,
 			g.First.UTC().Format("2006-01-02 15:04:05"), g.Last.UTC().Format("2006-01-02 15:04:05"))...)
 	}
 	t.write(b.Out)
 	if sent != nil && !b.quiet {
 		sent.note(b.app)
+	}
+	return nil
+}
+
+// noMatch states on stderr that a table is empty. JSON has no line then.
+func (a *app) noMatch() {
+	if !a.quiet {
+		fmt.Fprintln(a.Err, "No event matches this query.")
 	}
 }
 

@@ -38,7 +38,7 @@ usher audit verify october.tar --key audit.key.pub
 			return a.export(cmd.Context(), a.query(args), file, complete)
 		}),
 	}
-	cmd.Flags().VarP(textFlag{&file, "file"}, "output", "o", "the new file (usher-audit-TIME.tar)")
+	cmd.Flags().VarP(newFile{textFlag{&file, "file"}}, "output", "o", "the new file (usher-audit-TIME.tar)")
 	cmd.Flags().BoolVar(&complete, "complete", false, "add all events of the range, so that the query can be run again")
 	_ = cmd.MarkFlagFilename("output", "tar")
 	return cmd

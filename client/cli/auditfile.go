@@ -89,7 +89,7 @@ func (a *app) source(ctx context.Context, from auditFile) (auditSource, error) {
 		fmt.Fprintln(a.Err, text)
 	}
 	at := file.Report.Manifest.At
-	offline := question.Offline{Pages: file, Now: func() time.Time { return at }}
+	offline := question.Offline{Pages: file, Now: func() time.Time { return at }, Count: int64(file.Len())}
 	return auditSource{Source: offline, upto: at, close: file.Close, offline: offline, check: func(context.Context) (LogState, error) {
 		return exportState(file, verifier), nil
 	}}, nil

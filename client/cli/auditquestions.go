@@ -131,7 +131,7 @@ func (q *auditQuestions) answer(ctx context.Context, ask question.Question, quer
 		t.add(cells...)
 	}
 	switch {
-	case len(rows) == 0 && q.ErrTTY && !q.json:
+	case len(rows) == 0 && !q.quiet:
 		fmt.Fprintln(q.Err, "There is none in this range.")
 	case len(rows) > 0 && !q.json:
 		t.write(q.Out)

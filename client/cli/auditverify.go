@@ -220,7 +220,7 @@ func (a *app) printVerified(v Verified) {
 func decisionsText(all, differ, undecidable int64) string {
 	text := fmt.Sprintf("%s, %s differ", quantity.Plural(int(all), "decision", "decisions"), quantity.Count(int(differ)))
 	if undecidable > 0 {
-		text += fmt.Sprintf(" (%s without the names of their groups)", quantity.Count(int(undecidable)))
+		text += fmt.Sprintf("; %s not decided again, because the names of their groups are not there", quantity.Count(int(undecidable)))
 	}
 	return text
 }

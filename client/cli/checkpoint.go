@@ -39,7 +39,7 @@ usher audit verify audit-copy.db --key audit.key.pub \
 			return a.checkpoint(cmd.Context(), file)
 		}),
 	}
-	cmd.Flags().VarP(textFlag{&file, "file"}, "output", "o", "keep the checkpoint in this new file")
+	cmd.Flags().VarP(newFile{textFlag{&file, "file"}}, "output", "o", "keep the checkpoint in this new file")
 	return cmd
 }
 

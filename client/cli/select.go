@@ -135,6 +135,18 @@ func (t textFlag) Set(s string) error {
 // Type returns the type of the value in the help.
 func (t textFlag) Type() string { return t.kind }
 
+// newFile is a file that a command creates. The name - is refused: such a file is verified
+// or kept under its name, so it cannot go to stdout.
+type newFile struct{ textFlag }
+
+// Set stores the value.
+func (n newFile) Set(s string) error {
+	if s == "-" {
+		return errors.New("name a new file: this output is not written to stdout")
+	}
+	return n.textFlag.Set(s)
+}
+
 // depthFlag is --max-depth.
 type depthFlag struct{ to *selectFlags }
 

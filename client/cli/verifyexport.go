@@ -116,8 +116,11 @@ func (a *app) printExport(v exportVerified, policy bool) {
 	fmt.Fprintf(a.Out, "%s, %s match; checkpoint of %s\n", quantity.Plural(int(v.Events), "event", "events"), quantity.Count(int(v.Matches)), quantity.Plural(int(v.Checkpoint), "event", "events"))
 	if v.Decided {
 		fmt.Fprintln(a.Out, decisionsText(v.Decisions, v.Differ, v.Undecidable))
+		if v.Undecidable > 0 {
+			fmt.Fprintln(a.Out, "The person who made the export marked these names as removed by retention. The export cannot prove that; usher audit verify of the log can.")
+		}
 	} else {
-		fmt.Fprintln(a.Out, "its decisions were not decided again: an export of this form has no names of groups")
+		fmt.Fprintln(a.Out, "its decisions were not decided again: an export of this form has no names of groups. Newer versions of usher write another form")
 	}
 	if v.Expired > 0 {
 		fmt.Fprintf(a.Out, "%s of the range had expired; the log says so\n", quantity.Plural(int(v.Expired), "event", "events"))

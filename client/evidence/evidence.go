@@ -138,7 +138,7 @@ func Export(ctx context.Context, c Config) (Done, error) {
 		return Done{}, diskError("creating a folder for the export", err)
 	}
 	defer spool.remove()
-	x := &export{Config: c, spool: spool, key: key, content: bundle.Content{Policies: map[string]bundle.Source{}, Groups: bundle.Groups{}}, sessions: map[string][]string{}, last: -1}
+	x := &export{Config: c, spool: spool, key: key, content: bundle.Content{Policies: map[string]bundle.Source{}, Groups: bundle.Groups{}}, sessions: map[string][]string{}, stated: map[string][]string{}, last: -1}
 	done, err := x.run(ctx)
 	if ctx.Err() != nil {
 		return Done{}, context.Cause(ctx)
@@ -168,6 +168,7 @@ type export struct {
 
 	content  bundle.Content
 	sessions map[string][]string // newest sessions by the hash of their groups
+	stated   map[string][]string // names of groups in the events of the export, by their hash
 	events   *outlet
 	index    *outlet
 	nodes    nodeFile
@@ -354,6 +355,9 @@ func (x *export) take(answer api.AuditExportResponse) error {
 
 // note notes the record of the export, and the grants and groups of a decision.
 func (x *export) note(e event.Event) {
+	if len(e.GroupNames) > 0 && event.HashGroups(e.GroupNames) == e.Groups {
+		x.stated[e.Groups] = e.GroupNames
+	}
 	switch {
 	case e.ID == x.answer.Event:
 		x.content.Export = e
@@ -403,6 +407,9 @@ func (x *export) grants(ctx context.Context) error {
 func (x *export) names(ctx context.Context, groups string) ([]string, error) {
 	if groups == event.HashGroups(nil) {
 		return []string{}, nil
+	}
+	if names := x.stated[groups]; names != nil {
+		return names, nil
 	}
 	for _, session := range slices.Backward(x.sessions[groups]) {
 		if groups == "" || session == "" {

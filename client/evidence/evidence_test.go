@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,6 +71,7 @@ func TestEvidence(t *testing.T) {
 		"an export is for auditors":        testExportIsForAuditors,
 		"a canceled export leaves no file": testCanceledExport,
 		"the README works without usher":   testReadmeWithoutUsher,
+		"an export answers queries":        testQueriesOfAFile,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w, auditor, key) })
 	}
@@ -97,6 +99,59 @@ func testExport(t *testing.T, w *demotest.Demo, auditor demotest.Actor, key stri
 		if err != nil || len(left) != 1 {
 			t.Errorf("the folder has %v (%v)", left, err)
 		}
+	}
+}
+
+// An open export has its events in the order of the log, and pages on from each of them.
+func testQueriesOfAFile(t *testing.T, w *demotest.Demo, auditor demotest.Actor, key string) {
+	path, done := export(t, auditor, key, "who:ada", true)
+	f, err := evidence.OpenFile(t.Context(), path, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	query := func(in api.AuditQueryRequest) (ids []string) {
+		for {
+			page, err := f.AuditQuery(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.Events {
+				ids = append(ids, e.ID)
+			}
+			if in.Cursor = page.Cursor; in.Cursor == "" {
+				return ids
+			}
+		}
+	}
+	all := query(api.AuditQueryRequest{Limit: 3})
+	if len(all) != f.Len() || int64(len(all)) != done.Events {
+		t.Errorf("%d events of %d in %d rows", len(all), done.Events, f.Len())
+	}
+	var want []string
+	for _, e := range w.Events(t, "") {
+		if slices.Contains(all, e.ID) {
+			want = append(want, e.ID)
+		}
+	}
+	if !slices.Equal(all, want) {
+		t.Errorf("events %v, the log has %v", all, want)
+	}
+	up := slices.Clone(all)
+	slices.Reverse(up)
+	if got := query(api.AuditQueryRequest{Oldest: true, Limit: 2}); !slices.Equal(got, up) {
+		t.Errorf("from the oldest: %v, want %v", got, up)
+	}
+	for i, id := range all {
+		if got := query(api.AuditQueryRequest{Before: id}); !slices.Equal(got, all[i+1:]) {
+			t.Errorf("before event %d: %v, want %v", i, got, all[i+1:])
+		}
+		if got := query(api.AuditQueryRequest{After: id}); !slices.Equal(got, up[len(up)-i:]) {
+			t.Errorf("after event %d: %v, want %v", i, got, up[len(up)-i:])
+		}
+	}
+	if got := query(api.AuditQueryRequest{After: "01JZZZZZZZZZZZZZZZZZZZZZZZ"}); len(got) > 0 {
+		t.Errorf("after an unknown event: %v", got)
 	}
 }
 

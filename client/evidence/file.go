@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"usher/backend/api"
 	"usher/backend/audit/bundle"
@@ -26,13 +29,27 @@ type File struct {
 	Report bundle.Report
 }
 
-// row is the place of an event.
+// row is the place of an event, in 40 bytes: an export can have millions of events.
 type row struct {
-	id    string
-	at    time.Time
-	index int64
-	from  int64 // in the file
-	size  int32
+	at     int64 // in milliseconds, as events have it
+	index  int64
+	from   int64 // in the file
+	size   int32
+	random [10]byte // of the id, a ULID; the order of events of a millisecond
+}
+
+// rowOf returns the time and the random part of an id.
+func rowOf(id string, at time.Time) row {
+	r := row{at: at.UnixMilli()}
+	if u, err := ulid.ParseStrict(id); err == nil {
+		copy(r.random[:], u[6:])
+	}
+	return r
+}
+
+// compare orders rows as event.Compare orders events.
+func (r row) compare(o row) int {
+	return cmp.Or(cmp.Compare(r.at, o.at), bytes.Compare(r.random[:], o.random[:]))
 }
 
 // pageRows is the number of rows that one answer looks at.
@@ -58,7 +75,9 @@ func OpenFile(ctx context.Context, path string, key *checkpoint.Verifier, progre
 	f := &File{file: file}
 	var at int64
 	f.Report, err = bundle.Verify(ctx, file, info.Size(), bundle.Check{Key: key, Progress: progress, Event: func(r event.Record) error {
-		f.rows = append(f.rows, row{r.Event.ID, r.Event.Time, r.Index, at, int32(len(r.Canonical))})
+		k := rowOf(r.Event.ID, r.Event.Time)
+		k.index, k.from, k.size = r.Index, at, int32(len(r.Canonical))
+		f.rows = append(f.rows, k)
 		at += int64(len(r.Canonical)) + 1
 		return nil
 	}})
@@ -71,9 +90,7 @@ func OpenFile(ctx context.Context, path string, key *checkpoint.Verifier, progre
 	if f.events, err = bundle.EventsAt(file, info.Size()); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(f.rows, func(a, b row) int {
-		return event.Compare(event.Event{ID: a.id, Time: a.at}, event.Event{ID: b.id, Time: b.at})
-	})
+	slices.SortStableFunc(f.rows, row.compare)
 	return f, nil
 }
 
@@ -105,7 +122,7 @@ func (f *File) AuditQuery(ctx context.Context, in api.AuditQueryRequest) (api.Au
 			if ascending {
 				out.Cursor = "+" + out.Cursor
 			}
-			reached := f.rows[at-step].at
+			reached := time.UnixMilli(f.rows[at-step].at).UTC()
 			out.Reached = &reached
 			break
 		}
@@ -137,20 +154,44 @@ func (f *File) start(in api.AuditQueryRequest) (at int, ascending bool, err erro
 	case in.Oldest:
 		return 0, true, nil
 	case in.After != "":
-		return f.place(in.After) + 1, true, nil
+		at, err := f.place(in.After)
+		return at + 1, true, err
 	case in.Before != "":
-		return f.place(in.Before) - 1, false, nil
+		at, err := f.place(in.Before)
+		return at - 1, false, err
 	}
 	return len(f.rows) - 1, false, nil
 }
 
 // place returns the row of an event; that of the end for an unknown one.
-func (f *File) place(id string) int {
-	if at := slices.IndexFunc(f.rows, func(r row) bool { return r.id == id }); at >= 0 {
-		return at
+func (f *File) place(id string) (int, error) {
+	is := func(at int) (bool, error) {
+		e, err := f.event(f.rows[at])
+		return e.ID == id, err
 	}
-	return len(f.rows)
+	// The time of an id is that of its event, but for events that were recorded late.
+	var near row
+	if u, err := ulid.ParseStrict(id); err == nil {
+		near = rowOf(id, ulid.Time(u.Time()))
+	}
+	if at, found := slices.BinarySearchFunc(f.rows, near, row.compare); found {
+		if ok, err := is(at); ok || err != nil {
+			return at, err
+		}
+	}
+	for at := range f.rows {
+		if f.rows[at].random != near.random {
+			continue
+		}
+		if ok, err := is(at); ok || err != nil {
+			return at, err
+		}
+	}
+	return len(f.rows), nil
 }
+
+// Len returns the number of events.
+func (f *File) Len() int { return len(f.rows) }
 
 // event reads an event.
 func (f *File) event(r row) (event.Event, error) {

@@ -38,14 +38,15 @@ func (a *asking) of(g event.Group, by ...event.By) Row {
 }
 
 // table returns a row for each group.
-func (a *asking) table(groups []event.Group, err error, cells func(r Row, g event.Group) []string, by ...event.By) ([]Row, error) {
+func (a *asking) table(groups []event.Group, err error, cells func(r Row, g event.Group, c Cells) []string, by ...event.By) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	columns := event.ColumnsOf(a.selected, by)
 	var rows []Row
 	for _, g := range groups {
 		r := a.of(g, by...)
-		if r.cells = cells(r, g); r.cells != nil {
+		if r.cells = cells(r, g, CellsOf(columns.Of(g), g)); r.cells != nil {
 			rows = append(rows, r)
 		}
 	}
@@ -54,42 +55,42 @@ func (a *asking) table(groups []event.Group, err error, cells func(r Row, g even
 
 func denials(a *asking) ([]Row, error) {
 	groups, err := a.groups(event.SortDenied, event.PerWho)
-	return a.table(groups, err, func(r Row, g event.Group) []string {
-		return []string{r.Who, quantity.Count(g.Denied), clock(g.First), clock(g.Last)}
+	return a.table(groups, err, func(r Row, g event.Group, c Cells) []string {
+		return []string{r.Who, c.Denied, clock(g.First), clock(g.Last)}
 	}, event.PerWho)
 }
 
 func volume(a *asking) ([]Row, error) {
 	groups, err := a.groups(event.SortBytes, event.PerWho)
-	return a.table(groups, err, func(r Row, g event.Group) []string {
+	return a.table(groups, err, func(r Row, g event.Group, c Cells) []string {
 		if g.Files == 0 && g.Reported == 0 {
 			return nil // denied downloads only
 		}
-		return []string{r.Who, quantity.Count(g.Files), quantity.Size(g.ReleasedBytes), quantity.Size(g.ReportedBytes), clock(g.Last)}
+		return []string{r.Who, c.Files, c.Released, c.Reported, clock(g.Last)}
 	}, event.PerWho)
 }
 
 func bulk(a *asking) ([]Row, error) {
 	groups, err := a.groups(event.SortFiles, event.PerWho, event.PerHour)
-	return a.table(groups, err, func(r Row, g event.Group) []string {
+	return a.table(groups, err, func(r Row, g event.Group, c Cells) []string {
 		if g.Files <= bulkFiles {
 			return nil
 		}
-		return []string{r.Who, g.Keys[1], quantity.Count(g.Files), quantity.Size(g.ReleasedBytes)}
+		return []string{r.Who, g.Keys[1], c.Files, c.Released}
 	}, event.PerWho, event.PerHour)
 }
 
 func night(a *asking) ([]Row, error) {
 	groups, err := a.groups(event.SortEvents, event.PerWho)
-	return a.table(groups, err, func(r Row, g event.Group) []string {
-		return []string{r.Who, quantity.Count(g.Events), quantity.Count(g.Files), quantity.Count(g.Denied), clock(g.Last)}
+	return a.table(groups, err, func(r Row, g event.Group, c Cells) []string {
+		return []string{r.Who, quantity.Count(g.Events), c.Files, c.Denied, clock(g.Last)}
 	}, event.PerWho)
 }
 
 func readers(a *asking) ([]Row, error) {
 	groups, err := a.groups(event.SortEvents, event.PerWho)
-	return a.table(groups, err, func(r Row, g event.Group) []string {
-		return []string{r.Who, quantity.Count(g.Events), quantity.Count(g.Denied), clock(g.First), clock(g.Last)}
+	return a.table(groups, err, func(r Row, g event.Group, c Cells) []string {
+		return []string{r.Who, quantity.Count(g.Events), c.Denied, clock(g.First), clock(g.Last)}
 	}, event.PerWho)
 }
 
@@ -111,7 +112,7 @@ func newAddresses(a *asking) ([]Row, error) {
 			fresh = append(fresh, g)
 		}
 	}
-	return a.table(fresh, nil, func(r Row, g event.Group) []string {
+	return a.table(fresh, nil, func(r Row, g event.Group, c Cells) []string {
 		return []string{r.Who, r.IP, quantity.Count(g.Events), clock(g.First), clock(g.Last)}
 	}, event.PerWho, event.PerIP)
 }
@@ -163,6 +164,7 @@ func sessions(a *asking) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	columns := event.ColumnsOf(a.selected, nil)
 	var rows []Row
 	for _, g := range groups {
 		r := a.of(g, event.PerSession, event.PerWho)
@@ -181,7 +183,7 @@ func sessions(a *asking) ([]Row, error) {
 		if e, ok := ended[r.Session]; ok {
 			r.State, r.Last = signedOut, &e.Time
 		}
-		r.cells = []string{r.Who, r.Session, clock(*r.First), clock(*r.Last), r.State, r.Way, r.IP, quantity.Count(g.Events), quantity.Count(g.Files)}
+		r.cells = []string{r.Who, r.Session, clock(*r.First), clock(*r.Last), r.State, r.Way, r.IP, quantity.Count(g.Events), CellsOf(columns, g).Files}
 		rows = append(rows, r)
 	}
 	return rows, nil
@@ -225,7 +227,7 @@ func refusals(a *asking) ([]Row, error) {
 	}
 	refused := map[string]int64{}
 	err = a.each(a.filter, func(e event.Event) { refused[e.SourceIP] += max(1, int64(e.Count)) })
-	return a.table(groups, err, func(r Row, g event.Group) []string {
+	return a.table(groups, err, func(r Row, g event.Group, c Cells) []string {
 		return []string{r.IP, quantity.Count(refused[r.IP]), quantity.Count(g.Events), clock(g.First), clock(g.Last)}
 	}, event.PerIP)
 }
@@ -236,11 +238,11 @@ const outsideTerms = "-ip:10.0.0.0/8 -ip:172.16.0.0/12 -ip:192.168.0.0/16 -ip:12
 
 func outside(a *asking) ([]Row, error) {
 	groups, err := a.groups(event.SortEvents, event.PerWho, event.PerIP)
-	return a.table(groups, err, func(r Row, g event.Group) []string {
+	return a.table(groups, err, func(r Row, g event.Group, c Cells) []string {
 		if r.IP == "" {
 			return nil // an event of the service itself
 		}
-		return []string{r.Who, r.IP, quantity.Count(g.Events), quantity.Count(g.Files), quantity.Count(g.Denied), clock(g.First), clock(g.Last)}
+		return []string{r.Who, r.IP, quantity.Count(g.Events), c.Files, c.Denied, clock(g.First), clock(g.Last)}
 	}, event.PerWho, event.PerIP)
 }
 

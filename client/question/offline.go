@@ -16,7 +16,8 @@ type Pages interface {
 // Offline answers the calls of a server about a log from its pages alone.
 type Offline struct {
 	Pages
-	Now func() time.Time // the end of the hours of a summary
+	Now   func() time.Time // the end of the hours of a summary
+	Count int64            // events in the file; 0: the number of the newest one
 }
 
 // AuditBy counts one page of events in groups.
@@ -37,13 +38,13 @@ func (o Offline) AuditBy(ctx context.Context, in api.AuditByRequest) (out api.Au
 }
 
 // AuditSummary counts the events of the last hours. It knows no receivers and no
-// reviews, and Events is the number of the newest event.
+// reviews.
 func (o Offline) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (out api.AuditSummaryResponse, err error) {
 	last, err := o.AuditQuery(ctx, api.AuditQueryRequest{Limit: 1})
 	if err != nil {
 		return out, err
 	}
-	if len(last.Records) > 0 {
+	if out.Events = o.Count; out.Events == 0 && len(last.Records) > 0 {
 		out.Events = last.Records[0]
 	}
 	end := o.Now().UTC().Truncate(time.Hour)

@@ -109,8 +109,9 @@ type asking struct {
 	ctx      context.Context
 	source   Source
 	question Question
-	user     string // the filter of the person, with a range
-	filter   string // of the events to read
+	user     string       // the filter of the person, with a range
+	filter   string       // of the events to read
+	selected event.Filter // of filter
 	since    time.Time
 	progress Progress
 	lag      int // seconds
@@ -147,7 +148,7 @@ func Run(ctx context.Context, source Source, q Question, filter string, now time
 		mine.Terms = append(mine.Terms, add.Terms...)
 	}
 	a := &asking{ctx: ctx, source: source, question: q, user: mine.String(), progress: progress}
-	a.filter = join(q.terms, a.user)
+	a.filter, a.selected = join(q.terms, a.user), event.Filter{Terms: slices.Concat(own.Terms, mine.Terms)}
 	for _, t := range mine.Terms {
 		if t.Field == event.BySince && t.Time.After(a.since) {
 			a.since = t.Time

@@ -153,7 +153,7 @@ func byOf(a keys.Action) (event.By, bool) {
 func (p *Pane) groupBy(by event.By) tea.Cmd {
 	a := &answer{title: "Events by " + string(by), columns: []column1{
 		{strings.ToUpper(string(by)), false}, {"EVENTS", true}, {"FILES", true}, {"RELEASED", true}, {"S3 SENT", true}, {"REPORTED", true}, {"DENIED", true}, {"FIRST (UTC)", false}, {"LAST (UTC)", false}}}
-	filter, backend, sent := p.filter, p.Backend, p.Sent
+	filter, backend, sent, now := p.filter, p.Backend, p.Sent, p.Now
 	a.again = func() tea.Cmd { return p.groupBy(by) }
 	return p.begin(a, func(ctx context.Context, progress question.Progress) ([]answerRow, error) {
 		sums, _, err := question.By(ctx, backend, []event.By{by}, filter, progress)
@@ -166,16 +166,26 @@ func (p *Pane) groupBy(by event.By) tea.Cmd {
 				return nil, err
 			}
 		}
+		selected, err := event.ParseFilter(filter, now())
+		if err != nil {
+			return nil, err
+		}
+		columns := event.ColumnsOf(selected, []event.By{by})
 		var out []answerRow
 		for _, g := range sums.Groups(event.SortEvents) {
-			out = append(out, groupRow(by, g, filter, word(g.Keys)))
+			cells := question.CellsOf(columns.Of(g), g)
+			bytes := cells.Released // "-" if the filter leaves releases out
+			if columns.Released {
+				bytes = word(g.Keys)
+			}
+			out = append(out, groupRow(by, g, filter, cells, bytes))
 		}
 		return out, nil
 	})
 }
 
 // groupRow returns the row of a group, with the bytes that S3 sent by its own logs.
-func groupRow(by event.By, g event.Group, filter, sent string) answerRow {
+func groupRow(by event.By, g event.Group, filter string, c question.Cells, sent string) answerRow {
 	name := g.Keys[0]
 	if by == event.PerWho && g.Name != "" {
 		name = g.Name
@@ -185,8 +195,8 @@ func groupRow(by event.By, g event.Group, filter, sent string) answerRow {
 	}
 	stamp := func(t time.Time) safetext.Text { return safetext.New(t.UTC().Format("2006-01-02 15:04:05")) }
 	r := answerRow{cells: []safetext.Text{
-		safetext.New(name), safetext.New(quantity.Count(g.Events)), safetext.New(quantity.Count(g.Files)), safetext.New(quantity.Size(g.ReleasedBytes)),
-		safetext.New(sent), safetext.New(quantity.Size(g.ReportedBytes)), safetext.New(quantity.Count(g.Denied)), stamp(g.First), stamp(g.Last),
+		safetext.New(name), safetext.New(quantity.Count(g.Events)), safetext.New(c.Files), safetext.New(c.Released),
+		safetext.New(sent), safetext.New(c.Reported), safetext.New(c.Denied), stamp(g.First), stamp(g.Last),
 	}}
 	r.filter = safetext.New(event.Drill(filter, []event.By{by}, g.Keys))
 	return r

@@ -158,9 +158,18 @@ func actionText(f *fact) safetext.Text {
 		parts = append(parts, "no URL released")
 	}
 	if f.count > 0 {
-		parts = append(parts, quantity.Plural(f.count, "denial", "denials"))
+		parts = append(parts, countText(f))
 	}
 	return safetext.New(strings.Join(parts, ", "))
+}
+
+// countText returns the count of an event with its unit, which depends on the action.
+func countText(f *fact) string {
+	one, many := event.CountWords(f.action.Raw())
+	if one == "" { // an action of a newer server
+		return "count " + quantity.Count(f.count)
+	}
+	return quantity.Plural(f.count, one, many)
 }
 
 // reason returns the reason of an event's outcome, and its label.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"charm.land/bubbles/v2/viewport"
 
@@ -135,7 +136,7 @@ func (v *full) fields(p *Pane, f *fact, w int) []string {
 		k.plain("Bound", strconv.Itoa(f.bound)+" s until removed access ended, at that time")
 	}
 	if f.count > 0 {
-		k.plain("Count", quantity.Count(f.count))
+		k.plain("Count", strings.TrimPrefix(countText(f), "count "))
 	}
 	k.name("Continues", f.continues)
 	k.report(f)

@@ -159,20 +159,21 @@ func (l *ledger) last() string {
 
 // entry is a row: a chain of events, displayed as one.
 type entry struct {
-	members  []int // of the ledger's facts, the oldest first; never empty
-	last     time.Time
-	worst    int // the member with the worst outcome
-	urls     int // released
-	refused  int // denied
-	reported int // the member with the client's newest report, -1 if there is none
+	members  []int     // of the ledger's facts, the oldest first; never empty
+	at       time.Time // of the first event: a filter without the later ones shows the same time
+	worst    int       // the member with the worst outcome
+	urls     int       // released
+	refused  int       // denied
+	reported int       // the member with the client's newest report, -1 if there is none
 }
 
-// fold computes the rows, and the names of the groups whose hash is known.
+// fold computes the rows in the order of their first events, and the names of the groups whose hash is known.
 func (l *ledger) fold() {
 	made := event.Fold(l.events)
+	slices.SortStableFunc(made, func(a, b event.Row) int { return event.Compare(b.Event, a.Event) })
 	l.entries = make([]entry, 0, len(made))
 	for _, r := range made {
-		e := entry{members: r.Members, last: r.Last.UTC(), urls: r.URLs, worst: r.Members[0], reported: -1}
+		e := entry{members: r.Members, at: r.Event.Time.UTC(), urls: r.URLs, worst: r.Members[0], reported: -1}
 		for _, m := range e.members {
 			f := &l.facts[m]
 			if f.denied {

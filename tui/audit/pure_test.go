@@ -52,6 +52,42 @@ func (c *counting) AuditBy(context.Context, api.AuditByRequest) (api.AuditByResp
 	return api.AuditByResponse{Groups: []event.Group{{Keys: []string{text, text}[:1], Name: text, Events: 3}}}, nil
 }
 
+// A row has the time of its first event. A filter without the later events shows the same
+// time.
+func TestTimeOfARowWithoutItsLaterEvents(t *testing.T) {
+	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	u := event.User{Sub: "s-1"}
+	first := event.Event{ID: "01", Time: at, User: u, Action: event.Download, Outcome: event.Allowed, Bucket: "b", Key: "k"}
+	between := event.Event{ID: "02", Time: at.Add(time.Second), User: u, Action: event.List, Outcome: event.Allowed, Bucket: "b"}
+	end := event.Event{ID: "03", Time: at.Add(5 * time.Second), User: u, Action: event.Completed, Outcome: event.Allowed, Bucket: "b", Key: "k", Continues: "01"}
+	rows := func(events ...event.Event) (times []string) {
+		l := (&ledger{}).with(newest, api.AuditQueryResponse{Events: events})
+		for _, e := range l.entries {
+			times = append(times, e.at.Format("05"))
+		}
+		return times
+	}
+	if got := fmt.Sprint(rows(end, between, first)); got != "[01 00]" {
+		t.Errorf("rows at %s, want the times of the first events in their order", got)
+	}
+	if got := fmt.Sprint(rows(between, first)); got != "[01 00]" {
+		t.Errorf("without the end of the download: rows at %s", got)
+	}
+}
+
+// The unit of a count depends on the action.
+func TestCountHasTheUnitOfItsAction(t *testing.T) {
+	for action, want := range map[string]string{
+		event.Suppressed: "suppressed, 2 denials", event.AuditExport: "audit-export, 2 events", event.Versions: "versions, 2 versions",
+		event.AuditVerify: "audit-verify, 2 faults", event.TokenRefused: "token-refused, 2 requests", "future": "future, count 2",
+	} {
+		f := factOf(event.Event{Action: action, Count: 2})
+		if got := actionText(&f).String(); got != want {
+			t.Errorf("%s: %q, want %q", action, got, want)
+		}
+	}
+}
+
 func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 	t.Helper()
 	table, err := keys.New(keys.Default()...)

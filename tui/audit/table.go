@@ -30,7 +30,7 @@ func (p *Pane) arrange() {
 		if p.own == ownHidden && p.mine(e) {
 			continue
 		}
-		if d := p.zoned(e.last).Format("Mon 2006-01-02"); d != day {
+		if d := p.zoned(e.at).Format("Mon 2006-01-02"); d != day {
 			day = d
 			p.lines = append(p.lines, line{day: d, entry: -1})
 		}
@@ -127,7 +127,7 @@ func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
 	cell := func(painted string, w int) {
 		b.WriteString(gap + t.Pad(painted, w))
 	}
-	b.WriteString(t.Pad(t.Muted.Paint(p.zoned(e.last).Format("15:04:05.000")), timeW))
+	b.WriteString(t.Pad(t.Muted.Paint(p.zoned(e.at).Format("15:04:05.000")), timeW))
 	cell(pane.Name(t, strong, first.who, c.who, format.End), c.who)
 	cell(pane.Name(t, t.Text, act(first), c.action, format.End), c.action)
 	cell(p.outcome(t, &p.log.facts[e.worst]), outcomeW)
@@ -175,7 +175,7 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 	case f.action.Raw() == event.AuditRead && f.reason.IsZero():
 		return t.Muted.Paint(format.End("all events", w, t.Glyphs.Ellipsis))
 	case f.action.Raw() == event.Suppressed:
-		return t.Muted.Paint(format.End(quantity.Plural(f.count, "denial", "denials")+" over the event budget", w, t.Glyphs.Ellipsis))
+		return t.Muted.Paint(format.End(countText(f)+" over the event budget", w, t.Glyphs.Ellipsis))
 	}
 	return pane.Name(t, t.Muted, f.reason, w, format.End)
 }

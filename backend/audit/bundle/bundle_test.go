@@ -345,6 +345,14 @@ func TestFaults(t *testing.T) {
 			delete(c.Groups, event.HashGroups(groups))
 		}), []bundle.Kind{bundle.FaultGroups}},
 		"no groups": {one(func(_ *log, c *content) { c.Groups = nil }), []bundle.Kind{bundle.FaultGroups}},
+		"names marked as lost, with an event that has them": {func(t *testing.T) (*log, []byte) {
+			l := newLog(t, 300)
+			l.add(event.Event{ID: "01K" + strings.Repeat("9", 23), Time: start.Add(time.Hour * 400), Action: event.SessionStart, Outcome: event.Allowed,
+				User: event.User{Sub: "sub", Username: "ada"}, Groups: event.HashGroups(groups), GroupNames: groups})
+			c := l.export(t, options{query: "who:ada", complete: true})
+			c.Groups[event.HashGroups(groups)] = nil
+			return l, write(t, c)
+		}, []bundle.Kind{bundle.FaultGroups}},
 		"a group's name": {func(t *testing.T) (*log, []byte) {
 			l := newLog(t, 300)
 			raw := write(t, l.export(t, options{query: "who:ada"}))

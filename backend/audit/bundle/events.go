@@ -155,6 +155,9 @@ func (v *verification) event(l Leaf, line []byte, filter event.Filter, t *table)
 			return err
 		}
 	}
+	if e.Groups != "" && len(e.GroupNames) > 0 && v.stated[e.Groups] == 0 {
+		v.stated[e.Groups] = record
+	}
 	if e.Action == event.RetentionApplied {
 		v.expiredTo = max(v.expiredTo, e.LastRecord)
 	}

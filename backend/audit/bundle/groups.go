@@ -95,6 +95,10 @@ func (v *verification) decided() error {
 		if v.used[hash] == 0 {
 			v.report.fault(FaultGroups, 0, "the groups of the hash %.40q decided no event of the export", hash)
 		}
+		// Names that the log has lost have no event. The exporter writes this mark.
+		if record := v.stated[hash]; v.named[hash] == nil && record != 0 {
+			v.report.fault(FaultGroups, record, "%s marks the names of these groups as lost, and the event has them", nameGroups)
+		}
 	}
 	return nil
 }

@@ -101,6 +101,7 @@ type verification struct {
 	policies  map[string]bool  // named by decisions
 	named     Groups           // of groups.txt
 	used      map[string]int64 // hashes of groups of decisions, with the first record
+	stated    map[string]int64 // hashes of groups with the record of an event that has their names
 	expiredTo int64            // last record that a retention-applied event names
 	export    event.Event
 	known     bool      // export is the record of an export
@@ -114,7 +115,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, check Check) (Report
 	if !Is(r) {
 		return Report{}, ErrNotBundle
 	}
-	v := &verification{contents: contents{r, map[string]entry{}}, ctx: ctx, check: check, policies: map[string]bool{}, used: map[string]int64{}}
+	v := &verification{contents: contents{r, map[string]entry{}}, ctx: ctx, check: check, policies: map[string]bool{}, used: map[string]int64{}, stated: map[string]int64{}}
 	entries, odd, err := layout(r, size)
 	if err != nil {
 		return Report{}, err
