@@ -59,7 +59,7 @@ func (p *Pane) rowWords() linear.Row {
 		}
 	}
 	first, worst := &p.log.facts[e.members[0]], &p.log.facts[e.worst]
-	when := p.zoned(e.last)
+	when := p.zoned(e.at)
 	from := ""
 	if !first.ip.IsZero() {
 		from = "from " + first.ip.String()
