@@ -2,6 +2,7 @@ package compact
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -152,6 +153,44 @@ func TestTrain(t *testing.T) {
 	}
 	if text := Train(nil, members(), 100); len(text) > 0 {
 		t.Errorf("of no texts: %q", text)
+	}
+}
+
+// Each text that Train makes is told apart from one with other bytes or values.
+func TestTrained(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 9))
+	odd := []string{"", "usher/1.0", "a,", ",", `{"key":"x"}`, `,"key":"annual`, `"`, `\\`, "a:", "é", `x{"y`, strings.Repeat("agent ", 20)}
+	value := func() string {
+		text, err := json.Marshal(odd[r.IntN(len(odd))])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for range 300 {
+		var sample [][]byte
+		for range Least {
+			sample = append(sample, nil)
+		}
+		for range 5 {
+			text := fmt.Appendf(nil, `{"action":%s,"bucket":%s,"bytes":%d,"group_names":["a",%s],"id":%s,"key":%s,"size":12,"user":{"email":%s,"sub":"s"},"user_agent":%s}`,
+				value(), value(), r.IntN(9), value(), value(), value(), value(), value())
+			for range Least {
+				sample = append(sample, text)
+			}
+		}
+		text := Train(sample, members(), MaxDictionary)
+		if len(text) == 0 || !Trained(text, members()) {
+			t.Fatalf("%q", text)
+		}
+		for _, other := range []string{"x" + string(text), "{" + string(text), string(text) + `,"key":"annual`, `{"user":{"email":"p@example.com` + string(text), `,"size":12` + string(text)} {
+			if Trained([]byte(other), members()) {
+				t.Fatalf("accepted: %q", other)
+			}
+		}
+	}
+	if !Trained(nil, members()) {
+		t.Error("the text of no sample is refused")
 	}
 }
 

@@ -58,6 +58,39 @@ func (m Members) kept(member []byte) int {
 	return value
 }
 
+// Trained reports whether a text consists of parts that Train keeps: it has no values of
+// other members.
+func Trained(text []byte, m Members) bool {
+	if len(text) > 0 && !bytes.HasPrefix(text, []byte(`{"`)) && !bytes.HasPrefix(text, []byte(`,"`)) {
+		return false
+	}
+	for member := range split(text) {
+		for _, part := range objects(member) {
+			// Of a number or a list, the name alone is kept: a digit is cut off again.
+			if m.kept(part) < len(part) && m.kept(append(slices.Clone(part), '0')) != len(part) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// objects cuts a part before each object that is no value.
+func objects(part []byte) (all [][]byte) {
+	for from := 1; ; {
+		n := bytes.Index(part[min(from, len(part)):], []byte(`{"`))
+		if n < 0 {
+			return append(all, part)
+		}
+		at := from + n
+		if part[at-1] == ':' {
+			from = at + 1
+			continue
+		}
+		all, part, from = append(all, part[:at]), part[at:], 1
+	}
+}
+
 // best returns the phrases that save the most bytes.
 func best(phrases map[string]int, size int) []byte {
 	saves := func(phrase string) int { return phrases[phrase] * (len(phrase) - minMatch) }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"usher/backend/audit/tree"
 )
 
 // isLog checks that path is an audit log without changing anything. It returns
@@ -46,6 +48,23 @@ func isLog(path string) error {
 		return ErrForeign
 	}
 	return nil
+}
+
+// isEmpty reports whether there is no log at path, or a file without any bytes, which a
+// start makes a log. It returns an error if the head file has records of it.
+func isEmpty(path string) (bool, error) {
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return false, err
+	case info.Size() > 0 || len(absent(path+"-wal")) == 0:
+		return false, nil
+	}
+	claimed, err := readHead(path + headSuffix)
+	if err != nil {
+		return false, err
+	}
+	return true, compareHeads(claimed, claim{}, tree.Head{})
 }
 
 // private creates the file if necessary and restricts it to its owner. SQLite

@@ -16,7 +16,7 @@ import (
 // A key is optional; with it, Inspect verifies the last checkpoint.
 func Inspect(ctx context.Context, path string, key *checkpoint.Verifier) error {
 	if err := inspect(ctx, path, key); err != nil {
-		return fmt.Errorf("inspecting the audit log: %w", err)
+		return fmt.Errorf("inspecting the audit log: %w", replaced(path, err))
 	}
 	return nil
 }
@@ -32,8 +32,8 @@ func inspect(ctx context.Context, path string, key *checkpoint.Verifier) error {
 	if err := writable(path); err != nil {
 		return err
 	}
-	if err := isLog(path); errors.Is(err, ErrNoLog) {
-		return nil // the first start creates it
+	if empty, err := isEmpty(path); empty || err != nil {
+		return err // the next start fills it
 	}
 	s, err := readOnly(path)
 	if err != nil {

@@ -63,6 +63,15 @@ func TestDictionaries(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	for _, other := range []string{`'x' || text`, `',"key":"report-1' || text`} { // no record uses these bytes
+		copied := filepath.Join(t.TempDir(), "copy.db")
+		copyFile(t, path, copied)
+		write(t, copied, `UPDATE dictionaries SET text = CAST(`+other+` AS BLOB) WHERE n = 2`)
+		r, err := VerifyFile(t.Context(), copied, Check{})
+		if err != nil || r.FaultCount != 1 || r.Faults[0].Kind != FaultSchema {
+			t.Errorf("%s: %+v (%v)", other, r, err)
+		}
+	}
 	s = openTest(t, path)
 	if got := whole(t, s); got != head {
 		t.Errorf("after a restart: %v, want %v", got, head)
@@ -81,6 +90,16 @@ func TestDictionaries(t *testing.T) {
 		}
 	}
 	whole(t, s)
+}
+
+// The first dictionary is that of all logs: no other text of the same form replaces it.
+func TestTheFirstDictionary(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.db")
+	logWith(t, path, 20)
+	write(t, path, `UPDATE dictionaries SET text = CAST('{"action":"list"' || text AS BLOB)`)
+	if r, err := VerifyFile(t.Context(), path, Check{}); err != nil || r.FaultCount != 1 || r.Faults[0].Kind != FaultSchema {
+		t.Errorf("%+v (%v)", r, err)
+	}
 }
 
 // An event that does not become shorter is stored as it is. One above the bound is

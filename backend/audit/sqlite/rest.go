@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -89,10 +90,10 @@ func rootOf(raw []byte) (root tree.Hash, ok bool) {
 	return root, true
 }
 
-// compareDictionaries compares the numbers of the dictionaries. Their texts are compared
-// with the records that they expand.
+// compareDictionaries compares the numbers and the form of the dictionaries. The parts
+// that records use are compared with these records.
 func (w *walk) compareDictionaries(ctx context.Context, tx *sql.Tx, size int64) (err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT n, after, length(text) FROM dictionaries ORDER BY n")
+	rows, err := tx.QueryContext(ctx, "SELECT n, after, length(text), substr(text, 1, ?) FROM dictionaries ORDER BY n", compact.MaxDictionary)
 	if err != nil {
 		return err
 	}
@@ -100,15 +101,28 @@ func (w *walk) compareDictionaries(ctx context.Context, tx *sql.Tx, size int64) 
 	next, last := int64(1), int64(-1)
 	for ; rows.Next(); next++ {
 		var n, after, length int64
-		if err := rows.Scan(&n, &after, &length); err != nil {
+		var text sql.RawBytes
+		if err := rows.Scan(&n, &after, &length, &text); err != nil {
 			return err
 		}
 		if n != next || after <= last || (n == 1) != (after == 0) || after > size || length > compact.MaxDictionary {
 			w.report.fault(Fault{Kind: FaultSchema, Detail: fmt.Sprintf("its dictionary %d was not made by usher", n)})
 		}
+		if !isDictionary(n, text) {
+			w.report.fault(Fault{Kind: FaultSchema, Detail: fmt.Sprintf("the text of its dictionary %d was not made by usher", n)})
+		}
 		last = after
 	}
 	return rows.Err()
+}
+
+// isDictionary reports whether usher makes such a text. All logs have the same first
+// dictionary; the others have the parts of events that a dictionary may have.
+func isDictionary(n int64, text []byte) bool {
+	if n == 1 {
+		return bytes.Equal(text, firstDictionary())
+	}
+	return compact.Trained(text, keptMembers())
 }
 
 // compareNames reports people of no event.

@@ -230,6 +230,9 @@ func checkSchema(ctx context.Context, q queryer) error {
 	if err != nil {
 		return err
 	}
+	if len(found) == 0 {
+		return fmt.Errorf("%w: it has no tables", ErrTampered)
+	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		if text, ok := want[name]; !ok {
 			return fmt.Errorf("%w: it has a %s, which usher did not create", ErrTampered, safetext.Line(name))

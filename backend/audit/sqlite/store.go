@@ -92,7 +92,7 @@ type Config struct {
 func Open(c Config) (*Store, error) {
 	s, err := open(c)
 	if err != nil {
-		return nil, fmt.Errorf("opening the audit log: %w", err)
+		return nil, fmt.Errorf("opening the audit log: %w", replaced(c.Path, err))
 	}
 	return s, nil
 }
@@ -271,6 +271,18 @@ func checkPath(path string, lossy bool) error {
 		return err
 	}
 	return compareHeads(claimed, claim{}, tree.Head{})
+}
+
+// replaced returns ErrDamaged in place of ErrForeign for a path whose head file has
+// records.
+func replaced(path string, err error) error {
+	if !errors.Is(err, ErrForeign) {
+		return err
+	}
+	if claimed, herr := readHead(path + headSuffix); herr == nil && claimed.Size > 0 {
+		return fmt.Errorf("%w: the file is no database, and %d records were written to it", ErrDamaged, claimed.Size)
+	}
+	return err
 }
 
 func absent(paths ...string) (a files) {

@@ -133,6 +133,7 @@ func tampers() []tamper {
 		{name: "dictionary edited", sql: []string{`UPDATE dictionaries SET text = CAST(replace(CAST(text AS TEXT), 'download', 'uploaded') AS BLOB)`}},
 		{name: "dictionary gone", sql: []string{`DELETE FROM dictionaries`}},
 		{name: "dictionary added", sql: []string{`INSERT INTO dictionaries SELECT 99, 0, text FROM dictionaries WHERE n = 1`}, missed: unprovable},
+		{name: "dictionary with a byte before it", sql: []string{`UPDATE dictionaries SET text = CAST('x' || text AS BLOB)`}, missed: unprovable},
 		{name: "dictionary of 32 MiB", sql: []string{`UPDATE dictionaries SET text = zeroblob(33554432)`}},
 		{name: "hash of a subtree edited", sql: []string{`UPDATE nodes SET hash = zeroblob(32) WHERE n = 1`}, missed: unprovable},
 		{name: "hash of a subtree added", sql: []string{`INSERT INTO nodes VALUES (8, 99, zeroblob(32))`}, missed: unprovable},

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/tree"
@@ -140,9 +141,27 @@ func VerifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	return r, nil
 }
 
+// unreadable returns the report about a file that is no log, or that is missing although
+// its head file has records.
+func unreadable(path string, err error) (Report, error) {
+	claimed, herr := readHead(path + headSuffix)
+	var r Report
+	switch info, serr := os.Stat(path); {
+	case herr != nil:
+		return r, herr
+	case errors.Is(err, ErrNoLog) && claimed.Size > 0:
+		r.fault(Fault{Kind: FaultMissing, Seq: 1, Count: claimed.Size, Detail: "they were written, and the file is gone"})
+	case errors.Is(err, ErrForeign) && serr == nil && info.Mode().IsRegular():
+		r.fault(Fault{Kind: FaultSchema, Detail: "the file is no database of an audit log"})
+	default:
+		return r, err
+	}
+	return r, nil
+}
+
 func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 	if err := isLog(path); err != nil {
-		return Report{}, err
+		return unreadable(path, err)
 	}
 	s, err := readOnly(path)
 	if err != nil {
@@ -165,7 +184,10 @@ func verifyFile(ctx context.Context, path string, c Check) (Report, error) {
 		v.headPath = s.path + headSuffix
 	}
 	r, err := v.run(ctx)
-	return r, explain(errors.Join(err, s.db.Close()))
+	if err = explain(errors.Join(err, s.db.Close())); errors.Is(err, ErrForeign) {
+		return unreadable(path, err)
+	}
+	return r, err
 }
 
 // Verify reads all records and compares them with tree, checkpoints, index and
@@ -198,7 +220,7 @@ const tail = 20_000
 func (s reader) checkTail(ctx context.Context, key *checkpoint.Verifier) error {
 	head, err := readFrontier(ctx, s.db)
 	if err != nil {
-		return err
+		return s.cause(ctx, err)
 	}
 	v := verification{reader: s, key: key, from: max(0, head.Size()-tail) / block * block}
 	r, err := v.run(ctx)
@@ -228,7 +250,31 @@ type verification struct {
 	grants   func(version string, text []byte) error // or nil
 }
 
+// run verifies the records. Tables that are not those of a log are a fault also if they
+// cannot be read.
 func (v verification) run(ctx context.Context) (Report, error) {
+	r, err := v.compare(ctx)
+	if err == nil || ctx.Err() != nil {
+		return r, err
+	}
+	if err = v.cause(ctx, err); errors.Is(err, ErrTampered) {
+		r = Report{}
+		r.fault(Fault{Kind: FaultSchema, Detail: err.Error()})
+		return r, nil
+	}
+	return r, err
+}
+
+// cause returns ErrTampered in place of the error of a query, if the tables are not
+// those of a log.
+func (s reader) cause(ctx context.Context, err error) error {
+	if other := checkSchema(ctx, s.db); errors.Is(other, ErrTampered) {
+		return other
+	}
+	return err
+}
+
+func (v verification) compare(ctx context.Context) (Report, error) {
 	v.texts = newTexts() // the dictionaries as they are in the file now
 	v.texts.most = 4     // records are read in order
 	w, err := v.start(ctx)
