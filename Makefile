@@ -94,6 +94,10 @@ bench: ## Costs beside their floors
 bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs versitygw; BENCH="--help")
 	client/download/bench/bench.py $(BENCH)
 
+bench-tui: ## The browser beside lf, nnn, ranger and mc (BENCH="-help")
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/usher .
+	$(GO) run ./tui/bench -usher bin/usher $(BENCH)
+
 soak: ## The long versions: big objects, many kills (needs what test-rig needs)
 	USHER_SOAK=1 $(GO) test -C $(PACKAGE) -timeout 60m -run TestReleaseIsReproducible .
 	USHER_SOAK=1 $(GO) test -timeout 60m ./client/cli/ ./client/evidence/ ./session/ ./backend/ ./backend/serve/ ./client/download/ ./backend/audit/...
@@ -126,4 +130,4 @@ demo.gif: demo.tape ## The picture in the README, rendered by VHS
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 
-.PHONY: help demo build man ldflags lambda release test race test-rig mutants adversary fuzz bench bench-download soak lint
+.PHONY: help demo build man ldflags lambda release test race test-rig mutants adversary fuzz bench bench-download bench-tui soak lint
