@@ -92,11 +92,11 @@ func keyNames(list ...ast.Expr) []string {
 // constants maps the values of package keys to the names of their constants.
 func constants(t *testing.T) map[string]string {
 	t.Helper()
-	src, err := os.ReadFile("keys/default.go")
+	src, err := os.ReadFile("keys/actions.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "default.go", src, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "actions.go", src, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,13 +6,11 @@
 package evidence
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,7 +24,6 @@ import (
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/tree"
 	"usher/backend/event"
-	"usher/backend/safetext"
 )
 
 // Server makes the steps of an export (*client.Client).
@@ -42,68 +39,6 @@ type Config struct {
 	Complete bool           // all events of the range of the query's times
 	Path     string         // of the new file
 	Progress func(Progress) // called on the goroutine of Export
-}
-
-// Stage is a part of the work.
-type Stage uint8
-
-// The stages, in their order.
-const (
-	Counting Stage = iota
-	Waiting        // for the checkpoint that has the record of the export
-	Reading
-	Writing
-)
-
-// String returns the stage for the screen.
-func (s Stage) String() string {
-	return [...]string{"Counting", "Waiting for the checkpoint", "Reading", "Writing"}[s]
-}
-
-// Progress is the progress of an export: Done of Total events of the log in this stage.
-type Progress struct {
-	Stage       Stage
-	Done, Total int64
-	Events      int64 // that match, as far as they are counted
-}
-
-// Done is the result of an export.
-type Done struct {
-	Path       string
-	Query      string // with absolute times
-	Matches    int64
-	Events     int64 // in the file, with the record of the export
-	Size       int64 // of the file, in bytes
-	Checkpoint int64 // events of the log
-	Event      string
-}
-
-// Error is a failed export with a sentence for people.
-type Error struct {
-	text string
-	exit int
-}
-
-func (e *Error) Error() string { return e.text }
-
-// Exit implements api.Failing.
-func (e *Error) Exit() int { return e.exit }
-
-// Errors of Export and OpenFile.
-var (
-	// ErrExists: the path exists. An export never replaces a file.
-	ErrExists = &Error{"This file exists already, and an export never replaces a file. Choose another name.", api.ExitDisk}
-	// ErrNoProof: the log has no checkpoints.
-	ErrNoProof = &Error{"The audit log of this server has no checkpoints, so an export would prove nothing.", api.ExitNotFound}
-	// ErrExpired: the retention removed events during the export.
-	ErrExpired = &Error{"Events expired during the export. Export again.", api.ExitMixed}
-	// ErrUnsealed: the server signs no checkpoints.
-	ErrUnsealed = &Error{"The server has signed no checkpoint of its log for five minutes, so the export has no proof. Ask your administrator for the state of the log.", api.ExitUnavailable}
-)
-
-// Name returns the default name of an export.
-func Name(at time.Time) string {
-	return "usher-audit-" + at.UTC().Format("2006-01-02T150405Z") + ".tar"
 }
 
 // Times of the wait for a checkpoint.
@@ -145,20 +80,6 @@ func Export(ctx context.Context, c Config) (Done, error) {
 	}
 	return done, err
 }
-
-func exists(err error) error {
-	if err != nil {
-		return diskError("looking for the file", err)
-	}
-	return ErrExists
-}
-
-// diskError returns a failure of this machine's disk.
-func diskError(doing string, err error) error {
-	return &Error{fmt.Sprintf("%s failed: %s.", upper(doing), safetext.Line(err.Error())), api.ExitDisk}
-}
-
-func upper(s string) string { return string(s[0]-'a'+'A') + s[1:] }
 
 // export is one run of Export.
 type export struct {
@@ -433,173 +354,4 @@ func (x *export) names(ctx context.Context, groups string) ([]string, error) {
 // unproven returns the error of a log that does not prove its events.
 func (x *export) unproven(cause string) error {
 	return &Error{fmt.Sprintf("The server's events do not belong to its checkpoint (%s). Nothing was written. Tell your security team: verify the log on the server.", cause), api.ExitIntegrity}
-}
-
-// finish writes the file, verifies it and gives it its name.
-func (x *export) finish(ctx context.Context) (Done, error) {
-	c := &x.content
-	if c.Export.ID == "" || c.Export.ID != x.answer.Event {
-		return Done{}, x.unproven("the record of the export is missing")
-	}
-	x.Progress(Progress{Stage: Writing, Events: x.answer.Events})
-	if err := x.prove(ctx); err != nil {
-		return Done{}, err
-	}
-	temp := x.spool.path(tarFile)
-	if err := x.write(temp); err != nil {
-		return Done{}, err
-	}
-	report, err := Verify(ctx, temp, bundle.Check{Key: x.key, Progress: func(done, bytes int64) {
-		x.show(Progress{Writing, done, bytes, x.answer.Events})
-	}})
-	if err != nil {
-		return Done{}, err
-	}
-	if err := x.checked(report); err != nil {
-		return Done{}, err
-	}
-	if ctx.Err() != nil {
-		return Done{}, context.Cause(ctx)
-	}
-	if err := publish(temp, x.Path); err != nil {
-		return Done{}, err
-	}
-	done := Done{Path: x.Path, Query: report.Manifest.Query, Matches: report.Matches, Events: report.Events, Checkpoint: x.head.Size, Event: c.Export.ID}
-	if info, err := os.Stat(x.Path); err == nil {
-		done.Size = info.Size()
-	}
-	return done, nil
-}
-
-// checked returns the error of an export with faults.
-func (x *export) checked(r bundle.Report) error {
-	if r.FaultCount == 0 {
-		return nil
-	}
-	if slices.ContainsFunc(r.Faults, func(f bundle.Fault) bool { return f.Kind == bundle.FaultQuery && f.Record == 0 }) && r.Matches < x.answer.Events {
-		return ErrExpired
-	}
-	return x.unproven(r.Faults[0].String())
-}
-
-// prove writes the proof and the sheet.
-func (x *export) prove(ctx context.Context) error {
-	index, err := os.Open(x.spool.path(indexFile))
-	if err != nil {
-		return diskError("reading the export", err)
-	}
-	defer func() { _ = index.Close() }()
-	nodes, err := os.Open(x.spool.path(nodesFile))
-	if err != nil {
-		return diskError("reading the export", err)
-	}
-	defer func() { _ = nodes.Close() }()
-	events, err := os.Open(x.spool.path(eventsFile))
-	if err != nil {
-		return diskError("reading the export", err)
-	}
-	defer func() { _ = events.Close() }()
-	err = x.spooled(proofFile, func(w io.Writer) error {
-		var line []byte
-		leaves := bundle.Leaves(index)
-		return bundle.Prove(x.head.Size, func() (bundle.Leaf, bool, error) {
-			if ctx.Err() != nil {
-				return bundle.Leaf{}, false, context.Cause(ctx)
-			}
-			return leaves()
-		}, x.nodes.merged(nodes), func(h tree.Hash) error {
-			line = bundle.AppendHash(line[:0], h)
-			_, err := w.Write(line)
-			return err
-		})
-	})
-	if errors.Is(err, bundle.ErrIncomplete) {
-		return x.unproven(err.Error())
-	}
-	if err == nil {
-		err = x.spooled(sheetFile, func(w io.Writer) error {
-			if _, err := index.Seek(0, io.SeekStart); err != nil {
-				return err
-			}
-			return bundle.Sheet(w, x.content.Export, index, events)
-		})
-	}
-	c := &x.content
-	for name, to := range map[string]*bundle.Source{eventsFile: &c.Events, indexFile: &c.Index, proofFile: &c.Proof, sheetFile: &c.Sheet} {
-		if err == nil {
-			*to, err = x.spool.source(name)
-		}
-	}
-	if err != nil {
-		return diskError("writing the export", err)
-	}
-	return nil
-}
-
-// spooled writes a file of the spool.
-func (x *export) spooled(name string, write func(w io.Writer) error) error {
-	out, err := x.spool.create(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(out), out.close())
-}
-
-// write writes the durable file.
-func (x *export) write(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return diskError("writing the export", err)
-	}
-	buffered := bufio.NewWriterSize(f, 256<<10)
-	if err = bundle.Write(buffered, x.content); err == nil {
-		err = errors.Join(buffered.Flush(), f.Sync())
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return diskError("writing the export", err)
-	}
-	return nil
-}
-
-// publish gives a file its name, and replaces no other file.
-func publish(temp, path string) error {
-	err := os.Link(temp, path)
-	if errors.Is(err, fs.ErrExist) {
-		return ErrExists
-	}
-	if err == nil {
-		return nil
-	}
-	// The file system has no hard links.
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return exists(err)
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return diskError("writing the export", err)
-	}
-	return nil
-}
-
-// Verify verifies the bundle at path.
-func Verify(ctx context.Context, path string, check bundle.Check) (bundle.Report, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return bundle.Report{}, diskError("opening the export", err)
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return bundle.Report{}, diskError("opening the export", err)
-	}
-	return bundle.Verify(ctx, f, info.Size(), check)
-}
-
-// IsBundle reports whether the file at path begins like an export.
-func IsBundle(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	return bundle.Is(f)
 }
