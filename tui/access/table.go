@@ -40,13 +40,8 @@ func (s source) Draw(i, w int, st rows.State) string {
 		}
 		return " " + style.Paint(format.End(l.heading, w-2, t.Glyphs.Ellipsis))
 	}
-	if st.Cursor {
-		t = t.On(theme.Cursor(st.Focus))
-	}
-	g := t.Fill.Paint(strings.Repeat(" ", gutterW))
-	if st.Cursor {
-		g = t.Accent.Paint(t.Glyphs.Cursor) + t.Fill.Paint(" ")
-	}
+	t, sign, _ := t.Row(st.Cursor, st.Focus)
+	g := sign + t.Fill.Paint(strings.Repeat(" ", gutterW-1))
 	return t.Pad(g+s.row(t, l, w-gutterW-1, st.Cursor), w)
 }
 

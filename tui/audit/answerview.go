@@ -10,7 +10,6 @@ import (
 	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/rows"
-	"usher/tui/theme"
 )
 
 // answerSource makes the rows of an answer a rows.Source.
@@ -25,13 +24,8 @@ func (s answerSource) Need(from, to int) tea.Cmd { return nil }
 // Draw draws a row.
 func (s answerSource) Draw(i, w int, st rows.State) string {
 	t := s.p.Env.Theme
-	if st.Cursor {
-		t = t.On(theme.Cursor(st.Focus))
-	}
-	g := t.Fill.Paint(strings.Repeat(" ", gutterW))
-	if st.Cursor {
-		g = t.Accent.Paint(t.Glyphs.Cursor) + t.Fill.Paint(" ")
-	}
+	t, sign, _ := t.Row(st.Cursor, st.Focus)
+	g := sign + t.Fill.Paint(strings.Repeat(" ", gutterW-1))
 	var b strings.Builder
 	for c, cw := range s.a.widths(w) {
 		if cw == 0 || c >= len(s.a.rows[i].cells) {

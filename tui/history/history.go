@@ -71,15 +71,7 @@ func (s source) Need(int, int) tea.Cmd { return nil }
 
 func (s source) Draw(i, w int, st rows.State) string {
 	p, e, t := s.p, s.p.at(i), s.p.env.Theme
-	mark := " "
-	if st.Cursor {
-		t = t.On(theme.Cursor(st.Focus))
-		mark = t.Accent.Paint(t.Glyphs.Cursor)
-	}
-	name := t.Text
-	if st.Cursor {
-		name = name.Bold()
-	}
+	t, mark, name := t.Row(st.Cursor, st.Focus)
 	size := ""
 	if e.Size >= 0 {
 		size = quantity.Size(e.Size)

@@ -18,7 +18,6 @@ import (
 	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/rows"
-	"usher/tui/theme"
 )
 
 // Marks are the marks of the browser (*browse.Pane).
@@ -87,15 +86,7 @@ func (s source) Need(int, int) tea.Cmd { return nil }
 
 func (s source) Draw(i, w int, st rows.State) string {
 	p, e, t := s.p, s.p.all[i], s.p.env.Theme
-	mark := " "
-	if st.Cursor {
-		t = t.On(theme.Cursor(st.Focus))
-		mark = t.Accent.Paint(t.Glyphs.Cursor)
-	}
-	name := t.Text
-	if st.Cursor {
-		name = name.Bold()
-	}
+	t, mark, name := t.Row(st.Cursor, st.Focus)
 	size, mod := "", ""
 	switch {
 	case e.Kind == api.KindFolder:

@@ -65,6 +65,16 @@ func Cursor(focus bool) Ground {
 	return SelectedDim
 }
 
+// Row returns the theme of a row of a list, its first cell, which shows the cursor, and
+// the style of its main text. focus is that of the list.
+func (t *Theme) Row(cursor, focus bool) (on *Theme, sign string, text Style) {
+	if !cursor {
+		return t, t.Fill.Paint(" "), t.Text
+	}
+	on = t.On(Cursor(focus))
+	return on, on.Accent.Paint(on.Glyphs.Cursor), on.Text.Bold()
+}
+
 // token is one color for dark and light at three depths: hex, 256 and 16 colors.
 // Of the 16 colors, -1 is the terminal's own text color and -2 reverses.
 type token struct {

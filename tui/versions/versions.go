@@ -18,7 +18,6 @@ import (
 	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/rows"
-	"usher/tui/theme"
 	"usher/tui/transfers"
 )
 
@@ -114,15 +113,7 @@ const (
 
 func (s source) Draw(i, w int, st rows.State) string {
 	p, v, t := s.p, s.p.all[i], s.p.Env.Theme
-	mark := " "
-	if st.Cursor {
-		t = t.On(theme.Cursor(st.Focus))
-		mark = t.Accent.Paint(t.Glyphs.Cursor)
-	}
-	style := t.Text
-	if st.Cursor {
-		style = style.Bold()
-	}
+	t, mark, style := t.Row(st.Cursor, st.Focus)
 	size := quantity.Size(v.Size)
 	if v.Deleted {
 		size, style = "", t.Muted
