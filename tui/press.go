@@ -31,8 +31,8 @@ const answerTime = 200 * time.Millisecond
 // message of esc has arrived.
 const keyGap = 10 * time.Millisecond
 
-// pressed handles a key press. A terminal sends esc and a letter that is typed soon
-// after it like the letter with alt, which no binding has: they are two keys.
+// pressed handles a key press. A terminal or tmux sends esc and a key that is typed
+// soon after it like the key with alt, which no binding has: they are two keys.
 func pressed(msg tea.KeyPressMsg, press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
 	next, both := afterEscape(msg)
 	if !both {
@@ -45,20 +45,19 @@ func pressed(msg tea.KeyPressMsg, press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
 	return tea.Batch(first, tea.Tick(keyGap, func(time.Time) tea.Msg { return next }))
 }
 
-// afterEscape returns the key of a key press with alt alone. Arrows and function
-// keys have escape sequences of their own for alt.
+// afterEscape returns the key of a key press with alt. A control byte of Latin-1 has
+// alt and ctrl with a capital letter, and is no key.
 func afterEscape(msg tea.KeyPressMsg) (tea.KeyPressMsg, bool) {
 	k := tea.Key(msg)
-	if k.Mod&tea.ModAlt == 0 || k.Mod&(tea.ModCtrl|tea.ModMeta|tea.ModSuper|tea.ModHyper) != 0 {
+	if k.Mod&tea.ModAlt == 0 || k.Mod&(tea.ModMeta|tea.ModSuper|tea.ModHyper) != 0 {
 		return msg, false
 	}
 	k.Mod &^= tea.ModAlt
-	switch k.Code {
-	case tea.KeyEnter, tea.KeyTab, tea.KeyBackspace, tea.KeyEscape:
-		return tea.KeyPressMsg(k), true
+	if k.Mod&tea.ModCtrl != 0 {
+		return tea.KeyPressMsg(k), !unicode.IsUpper(k.Code)
 	}
 	if !unicode.IsPrint(k.Code) {
-		return msg, false
+		return tea.KeyPressMsg(k), true
 	}
 	r := k.Code
 	if k.Mod&tea.ModShift != 0 {

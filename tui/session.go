@@ -308,10 +308,7 @@ func (m *Model) askSignIn(why string) tea.Cmd {
 	lines := []dialog.Line{
 		{Text: why + " This folder and your marks are kept."},
 	}
-	if n := m.waitingTransfers(); n > 0 {
-		lines = append(lines, dialog.Line{}, dialog.Line{Tone: dialog.Warning,
-			Text: m.env.Theme.Glyphs.Paused + " " + quantity.Plural(n, "download is waiting and resumes automatically.", "downloads are waiting and resume automatically.")})
-	}
+	lines = append(lines, m.unfinishedLines()...)
 	lines = append(lines, dialog.Line{}, dialog.Line{Label: "Person", Text: m.env.Me.Name.String()})
 	ask := &dialog.Question{Title: "Your sign-in has ended", Firm: true, Lines: lines, Choices: []dialog.Choice{
 		{Keys: []string{"enter"}, Label: "sign in", Cmd: pane.Send(again{})},
@@ -356,14 +353,30 @@ type locked struct{}
 // again is the message that opens the sign-in over the page.
 type again struct{}
 
-func (m *Model) waitingTransfers() int {
-	n := 0
+// unfinishedLines returns the lines of the dialog about the unfinished transfers.
+func (m *Model) unfinishedLines() (lines []dialog.Line) {
+	running, waiting := 0, 0
 	for _, t := range m.transfers.Snapshot().Transfers {
-		if !t.Folder && !t.State.Finished() {
-			n++
+		switch {
+		case t.Folder || t.State.Finished():
+		case t.State == download.Running || t.State == download.Verifying:
+			running++
+		default:
+			waiting++
 		}
 	}
-	return n
+	g := m.env.Theme.Glyphs
+	if running > 0 {
+		lines = append(lines, dialog.Line{Text: g.Down + " " + quantity.Plural(running, "running download resumes automatically if its link expires.", "running downloads resume automatically if their links expire.")})
+	}
+	if waiting > 0 {
+		lines = append(lines, dialog.Line{Tone: dialog.Warning,
+			Text: g.Paused + " " + quantity.Plural(waiting, "download is waiting and resumes automatically.", "downloads are waiting and resume automatically.")})
+	}
+	if len(lines) > 0 {
+		return append([]dialog.Line{{}}, lines...)
+	}
+	return nil
 }
 
 // signOut ends the session on this machine and at the server.

@@ -9,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/backend/api"
 	"usher/tui/tuitest"
 )
 
@@ -30,9 +31,21 @@ func TestEscAndTheNextKey(t *testing.T) {
 		w.Send(tea.KeyPressMsg{Code: 'g', ShiftedCode: 'G', Mod: tea.ModAlt | tea.ModShift}) // leaves the field, then the last row
 		w.Wait(time.Second)
 		w.Want(t, "▌  2025-notes-to-accounts.pdf")
-		w.Send(tea.KeyPressMsg{Code: 'c', Mod: tea.ModAlt | tea.ModCtrl}) // is no esc
+		w.Send(tea.KeyPressMsg{Code: 'C', Mod: tea.ModAlt | tea.ModCtrl}) // a byte of Latin-1
 		w.Wait(time.Second)
 		w.Want(t, "▌  2025-notes-to-accounts.pdf")
+		w.Press("t")
+		w.Send(tea.KeyPressMsg{Code: tea.KeyUp, Mod: tea.ModAlt}) // as tmux sends esc and an arrow
+		w.Wait(time.Second)
+		w.Want(t, "row 32 of 33")
+		w.Press("t")
+		w.Send(tea.KeyPressMsg{Code: 'u', Mod: tea.ModAlt | tea.ModCtrl})
+		w.Wait(time.Second)
+		w.Not(t, "row 32 of 33", "Transfers")
+		w.Press("t")
+		w.Send(tea.KeyPressMsg{Code: tea.KeyHome, Mod: tea.ModAlt})
+		w.Wait(time.Second)
+		w.Want(t, "row 1 of 33")
 	})
 }
 
@@ -259,4 +272,22 @@ func TestImpossibleNamesAreCounted(t *testing.T) {
 			w.Want(t, " of 4, ", "%, 1 left out")
 		})
 	}
+}
+
+// The dialog at the end of a session agrees with the strip of transfers below it.
+func TestEndOfASessionDuringADownload(t *testing.T) {
+	play(t, func(w *program) {
+		w.deps.Start = tuitest.At("company-reports/annual/audited/2025-consolidated-ledger.parquet")
+	}, func(t *testing.T, w *program) {
+		w.Press("d")
+		w.Wait(time.Second)
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "1 running")
+		w.server.Fail(&api.Error{Code: api.SessionRevoked})
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.Want(t, "Your sign-in has ended", "1 running download resumes automatically if its link")
+		w.Not(t, "waiting")
+	})
 }
