@@ -44,7 +44,8 @@ func (a *app) collectLess() (restore func()) {
 // follow adds the targets and reports progress until all downloads have ended.
 func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, from lister, targets []target, last *download.Snapshot) error {
 	out.none, out.selects = len(targets) == 0, !g.chosen.Empty()
-	out.single = len(targets) == 1 && !targets[0].IsFolder() && !targets[0].pattern
+	out.alone = len(targets) == 1
+	out.single = out.alone && !targets[0].IsFolder() && !targets[0].pattern
 	stopDrawing := out.draw(engine)
 	targets, err := g.fetchSingle(ctx, engine, out, from, targets)
 	if err == nil {

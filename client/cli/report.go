@@ -38,6 +38,7 @@ type report struct {
 	drawn    int    // number of progress lines on the screen
 	title    int    // 1 + the percentage in the terminal's title; 0: no title
 	single   bool   // one file was named: the command's error shows its failure
+	alone    bool   // one path was named
 	held     string // the line of the first failure, printed only if a second one follows
 	failures failures
 	done     tally
@@ -122,7 +123,7 @@ func (r *report) finished(t download.Transfer) {
 	case r.json:
 		r.writeJSON(r.Out, line)
 	case line.Error != nil && below(t.Err): // the command's error shows it, and no other file is tried
-	case line.Error != nil && r.single && r.failures.failed == 1:
+	case line.Error != nil && (r.single || r.alone && t.Folder) && r.failures.failed == 1:
 		r.held = text
 	case line.Error != nil:
 		r.line(text)
