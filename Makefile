@@ -73,7 +73,7 @@ race: ## The same under the race detector (needs a C compiler)
 	@# one context of the race detector, which crashes it now and then.
 	$(GO) test -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui/...
 
-test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm, boto3)
+test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm, tmux, boto3)
 	cd backend/sandbox/rig && ./run
 
 mutants: ## Each named guard switched off, and the test that notices; MUTANTS="-match fsync" chooses

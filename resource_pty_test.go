@@ -86,7 +86,7 @@ func TestTokensAreForThisServer(t *testing.T) {
 	}
 }
 
-func passwordOf(t *testing.T, w *demotest.Demo, username string) string {
+func passwordOf(t testing.TB, w *demotest.Demo, username string) string {
 	t.Helper()
 	for _, p := range w.People {
 		if p.Username == username {

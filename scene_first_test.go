@@ -14,15 +14,14 @@ import (
 	"usher/backend/sandbox/cognito/hosted/hostedtest"
 )
 
-// A first morning over SSH, from an empty home, in a terminal of 80x24: configure,
-// then the sign-in, then the folders. It plays with a temporary password and a
+// A first morning over SSH, from an empty home: configure, then the sign-in, then the folders. It plays with a temporary password and a
 // second factor, with the company, and with another device. Nothing is written
 // outside of the folders of usher, and no secret is left on the screen.
 func TestSceneFirstMorning(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a pty")
-	}
-	t.Parallel()
+	longScenes(t, firstMorning)
+}
+
+func firstMorning(t *testing.T, at stage) {
 	w := demotest.Start(t, demo.Options{})
 	if _, err := w.Sandbox.Pool.AddUser(cognito.User{Username: "dorothy", Groups: []string{"engineering"}, Password: tablePassword, Temporary: true, SetUpMFA: true}); err != nil {
 		t.Fatal(err)
@@ -69,23 +68,19 @@ func TestSceneFirstMorning(t *testing.T) {
 		}},
 	} {
 		t.Run(way.name, func(t *testing.T) {
-			s, downloads := open(t, nil, 80, 24, "configure", w.Server)
+			s, downloads := at.open(t, nil, "configure", w.Server)
 			s.t = t
 			s.shows("Organization  Usher Demo", "Region", "user name and password", "Trust this server? [y/N]")
 			s.keys("y", "enter")
 			s.shows("Now sign in: usher login")
-			if code := s.quits(); code != 0 {
-				t.Fatalf("configure: exit code %d", code)
-			}
+			s.ends()
 			s.cmd.Env = append(s.cmd.Env, "SSH_CONNECTION=192.0.2.1 50000 192.0.2.2 22", "USER="+way.person)
-			usher := s.reopen(80, 24)
+			usher := at.again(s)
 			usher.shows("Sign in", "Password")
 			way.play(usher)
 			usher.shows("● "+way.person, way.folder)
 			usher.keys("q")
-			if code := usher.quits(); code != 0 {
-				t.Errorf("exit code %d:\n%s", code, usher.text())
-			}
+			usher.ends()
 			if left := strings.TrimSpace(usher.text()); strings.Contains(left, "Secret") || strings.Contains(left, "http") {
 				t.Errorf("the terminal shows:\n%s", left)
 			}

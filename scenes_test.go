@@ -43,44 +43,46 @@ func (s *terminal) alanSignsInAt(w *demotest.Demo, now time.Time) {
 // The nightly build: alan opens a path, filters, marks three files and downloads
 // them. A file with the same content is not downloaded again.
 func TestSceneNightlyBuild(t *testing.T) {
-	w := demotest.Start(t, demo.Options{})
-	for _, name := range []string{"one.bin", "three.bin", "two.bin"} {
-		w.Put(t, "builds", "mine/"+name, strings.Repeat(name, 50_000))
-	}
-	s, dir := open(t, w, 120, 40, "builds/mine/")
-	s.alanSignsIn(w)
-	s.shows("one.bin", "of 3, ")
-	s.keys("d") // the first alone, without a prompt
-	s.shows("1 file")
-	s.shows("here")
-	s.keys("space", "space", "space")
-	s.shows("3 marked")
-	s.keys("d")
-	s.shows("Download", "Total", "Free space")
-	s.keys("enter")
-	s.until("the end of the downloads", func(screen string) bool {
-		return strings.Contains(screen, "verified") && regexp.MustCompile(`(?m)three\.bin.*here`).MatchString(screen) && regexp.MustCompile(`(?m)two\.bin.*here`).MatchString(screen)
+	scenes(t, func(t *testing.T, at stage) {
+		w := demotest.Start(t, demo.Options{})
+		for _, name := range []string{"one.bin", "three.bin", "two.bin"} {
+			w.Put(t, "builds", "mine/"+name, strings.Repeat(name, 50_000))
+		}
+		s, dir := at.open(t, w, "builds/mine/")
+		s.alanSignsIn(w)
+		s.shows("one.bin", "of 3, ")
+		s.keys("d") // the first alone, without a prompt
+		s.shows("1 file")
+		s.shows("here")
+		s.keys("space", "space", "space")
+		s.shows("3 marked")
+		s.keys("d")
+		s.shows("Download", "Total", "Free space")
+		s.keys("enter")
+		s.until("the end of the downloads", func(screen string) bool {
+			return strings.Contains(screen, "verified") && regexp.MustCompile(`(?m)three\.bin.*here`).MatchString(screen) && regexp.MustCompile(`(?m)two\.bin.*here`).MatchString(screen)
+		})
+		for _, name := range []string{"one.bin", "three.bin", "two.bin"} {
+			got, err := os.ReadFile(filepath.Join(dir, "builds", "mine", name))
+			if err != nil || string(got) != strings.Repeat(name, 50_000) {
+				t.Errorf("%s: %v, %d bytes", name, err, len(got))
+			}
+		}
+		released := 0
+		for _, e := range w.Events(t, "who:alan action:download") {
+			if strings.HasSuffix(e.Key, "/one.bin") {
+				released++
+			}
+		}
+		if released > 2 { // the second comparison may need the checksum
+			t.Errorf("one.bin was released %d times", released)
+		}
+		s.raw.Lock()
+		defer s.raw.Unlock()
+		if regexp.MustCompile("\x1b\\]2;[^\x07\x1b]*one\\.bin").Match(s.raw.b) {
+			t.Error("the terminal's title names a file")
+		}
 	})
-	for _, name := range []string{"one.bin", "three.bin", "two.bin"} {
-		got, err := os.ReadFile(filepath.Join(dir, "builds", "mine", name))
-		if err != nil || string(got) != strings.Repeat(name, 50_000) {
-			t.Errorf("%s: %v, %d bytes", name, err, len(got))
-		}
-	}
-	released := 0
-	for _, e := range w.Events(t, "who:alan action:download") {
-		if strings.HasSuffix(e.Key, "/one.bin") {
-			released++
-		}
-	}
-	if released > 2 { // the second comparison may need the checksum
-		t.Errorf("one.bin was released %d times", released)
-	}
-	s.raw.Lock()
-	defer s.raw.Unlock()
-	if regexp.MustCompile("\x1b\\]2;[^\x07\x1b]*one\\.bin").Match(s.raw.b) {
-		t.Error("the terminal's title names a file")
-	}
 }
 
 // The program is killed during the download of a large file. The next start
@@ -131,41 +133,50 @@ func TestSceneKilledAndResumed(t *testing.T) {
 // A person leaves a group: the refused download shows the reason. After the
 // person is back, one key retries it.
 func TestSceneMovedAndBack(t *testing.T) {
-	now := &shifted{}
-	w := demotest.Start(t, demo.Options{Now: now.Now})
-	w.Put(t, "company-reports", "quarterly/mine/0-first.csv", "first")
-	s, dir := open(t, w, 120, 40, "company-reports/quarterly/mine/")
-	s.signIn(w, "ada")
-	s.shows("0-first.csv")
-	move := func(out bool) {
-		t.Helper()
-		var err error
-		if out {
-			_, err = w.Admin().AdminRemoveUserFromGroup(t.Context(), &cognitoidentityprovider.AdminRemoveUserFromGroupInput{
-				UserPoolId: aws.String(w.UserPoolID), Username: aws.String("ada"), GroupName: aws.String("finance-team"),
-			})
-		} else {
-			_, err = w.Admin().AdminAddUserToGroup(t.Context(), &cognitoidentityprovider.AdminAddUserToGroupInput{
-				UserPoolId: aws.String(w.UserPoolID), Username: aws.String("ada"), GroupName: aws.String("finance-team"),
-			})
+	scenes(t, func(t *testing.T, at stage) {
+		now := &shifted{}
+		w := demotest.Start(t, demo.Options{Now: now.Now})
+		w.Put(t, "company-reports", "quarterly/mine/0-first.csv", "first")
+		s, dir := at.open(t, w, "company-reports/quarterly/mine/")
+		s.signIn(w, "ada")
+		s.shows("0-first.csv")
+		move := func(out bool) {
+			t.Helper()
+			var err error
+			if out {
+				_, err = w.Admin().AdminRemoveUserFromGroup(t.Context(), &cognitoidentityprovider.AdminRemoveUserFromGroupInput{
+					UserPoolId: aws.String(w.UserPoolID), Username: aws.String("ada"), GroupName: aws.String("finance-team"),
+				})
+			} else {
+				_, err = w.Admin().AdminAddUserToGroup(t.Context(), &cognitoidentityprovider.AdminAddUserToGroupInput{
+					UserPoolId: aws.String(w.UserPoolID), Username: aws.String("ada"), GroupName: aws.String("finance-team"),
+				})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			now.Pass(6 * time.Second)
 		}
-		if err != nil {
-			t.Fatal(err)
+		move(true)
+		s.keys("/", "0-first")
+		s.shows("row 1 of 1, 100%")
+		s.keys("enter", "d")
+		s.keys("t")
+		s.shows("denied", "No longer available")
+		move(false)
+		s.keys("r")
+		s.shows("✓ done")
+		if got, err := os.ReadFile(filepath.Join(dir, "company-reports", "quarterly", "mine", "0-first.csv")); err != nil || string(got) != "first" {
+			t.Errorf("%q %v", got, err)
 		}
-		now.Pass(6 * time.Second)
-	}
-	move(true)
-	s.keys("/", "0-first")
-	s.shows("row 1 of 1, 100%")
-	s.keys("enter", "d")
-	s.keys("t")
-	s.shows("denied", "No longer available")
-	move(false)
-	s.keys("r")
-	s.shows("✓ done")
-	if got, err := os.ReadFile(filepath.Join(dir, "company-reports", "quarterly", "mine", "0-first.csv")); err != nil || string(got) != "first" {
-		t.Errorf("%q %v", got, err)
-	}
+		s.keys("esc")
+		s.hides("c clear finished")
+		move(true)
+		now.Pass(30 * time.Second) // a listing accepts an older answer of the directory than a download
+		s.keys("ctrl+r")
+		s.shows("mine/ is no longer available: it was removed, or your access to it ended.")
+		s.hides("▌  0-first.csv")
+	})
 }
 
 // signsOut signs out, and empties the sign-in form.

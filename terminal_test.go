@@ -20,14 +20,17 @@ import (
 
 // terminal is the real program in a pty, with an emulator for its screen.
 type terminal struct {
-	t      testing.TB
-	pty    *os.File
-	screen *vt.SafeEmulator
-	cmd    *exec.Cmd
-	exited chan error
-	bytes  atomic.Int64
-	draw   sync.Mutex // SafeEmulator locks its writes, but not String
-	raw    struct {
+	t       testing.TB
+	pty     *os.File
+	screen  *vt.SafeEmulator
+	cmd     *exec.Cmd
+	program string // the path of usher
+	pid     func() (int, error)
+	tmux    func(...string) *exec.Cmd // a command to the tmux around the program; nil without one
+	exited  chan error
+	bytes   atomic.Int64
+	draw    sync.Mutex // SafeEmulator locks its writes, but not String
+	raw     struct {
 		sync.Mutex
 		b []byte
 	}
@@ -65,7 +68,7 @@ func usher(t testing.TB, w *demotest.Demo, args ...string) (*exec.Cmd, string) {
 // reopen starts the program again in the same home, without arguments.
 func (s *terminal) reopen(cols, rows int) *terminal {
 	s.t.Helper()
-	cmd := exec.Command(s.cmd.Path)
+	cmd := exec.Command(s.program)
 	cmd.Dir, cmd.Env = s.cmd.Dir, s.cmd.Env
 	return start(s.t, cmd, cols, rows)
 }
@@ -76,7 +79,8 @@ func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &terminal{t: t, pty: f, screen: vt.NewSafeEmulator(cols, rows), cmd: cmd, exited: make(chan error, 1)}
+	s := &terminal{t: t, pty: f, screen: vt.NewSafeEmulator(cols, rows), cmd: cmd, program: cmd.Path, exited: make(chan error, 1)}
+	s.pid = func() (int, error) { return cmd.Process.Pid, nil }
 	go func() { // the terminal's answers to queries
 		_, _ = io.Copy(f, s.screen)
 	}()
