@@ -14,7 +14,7 @@ func areas() []string {
 	return []string{
 		"main job", "SigV4 header", "SigV4 query", "tampering", "expiry", "session token", "paging", "Range", "If-Match",
 		"checksums", "writes", "archive", "buckets", "downloads", "SRP", "new password", "TOTP", "sent codes", "devices", "refresh", "global sign-out", "OAuth", "tokens", "JWKS", "owner's calls", "DynamoDB",
-		"function", "session policies", "template", "tables", "previews", "versions",
+		"function", "session policies", "template", "tables", "previews", "versions", "screens",
 	}
 }
 

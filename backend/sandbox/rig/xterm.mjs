@@ -1,0 +1,37 @@
+// Emulators of the screen: xterm.js with each of its tables of widths. Input lines:
+// {"size":[columns,rows]} starts, {"write":base64} writes, {"dump":true} prints the
+// cells of each emulator, {"version":[row][column]text}.
+import { createInterface } from 'node:readline'
+import headless from '@xterm/headless'
+import unicode11 from '@xterm/addon-unicode11'
+import graphemes from '@xterm/addon-unicode-graphemes'
+
+const versions = ['6', '11', '15-graphemes']
+let terminals = []
+for await (const line of createInterface({ input: process.stdin })) {
+  const { size, write, dump } = JSON.parse(line)
+  if (size) {
+    terminals = versions.map((version) => {
+      const t = new headless.Terminal({ cols: size[0], rows: size[1], allowProposedApi: true })
+      t.loadAddon(new unicode11.Unicode11Addon())
+      t.loadAddon(new graphemes.UnicodeGraphemesAddon())
+      t.unicode.activeVersion = version
+      return t
+    })
+  }
+  if (write) {
+    const bytes = Buffer.from(write, 'base64')
+    await Promise.all(terminals.map((t) => new Promise((done) => t.write(bytes, done))))
+  }
+  if (dump) {
+    const screens = terminals.map((t, i) => {
+      const rows = []
+      for (let y = 0; y < t.rows; y++) {
+        const row = t.buffer.active.getLine(t.buffer.active.viewportY + y)
+        rows.push(Array.from({ length: t.cols }, (_, x) => row.getCell(x).getWidth() === 0 ? '' : row.getCell(x).getChars() || ' '))
+      }
+      return [versions[i], rows]
+    })
+    console.log(JSON.stringify(Object.fromEntries(screens)))
+  }
+}
