@@ -64,7 +64,7 @@ test: ## All that needs only Go
 
 # Tests without a concurrent part of usher, which only make test plays: negative controls
 # of tests, the tree of the sources, frames of screens, a script for other programs.
-NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithoutRows|TestTheScriptOfTheDocs|TestScreens|TestProductionGraph|TestImportsPointDownwards|TestRulesCatchImports|TestRoomsHaveANameAndADoc|TestOneWayToAURL|TestFetchReleasesNothing|TestArchitectureNames|TestBytesOfAnEvent|TestTampering|TestSuiteInShortPages|TestADeletionNeedsItsEvent|TestShellsComplete|TestCommandsEscapeTheirOutput|TestBrokenFiles|TestExportTakesConstantMemory|TestASinkOfAFileSurvivesKills|TestContentsAreSafe|TestDebugHasNoSecret|TestEachColumnIsCompared|TestAnUnreadableLogIsAFault|TestAnOlderCopy|TestOneMeasure)$$
+NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithoutRows|TestTheScriptOfTheDocs|TestScreens|TestProductionGraph|TestImportsPointDownwards|TestRulesCatchImports|TestRoomsHaveANameAndADoc|TestOneWayToAURL|TestFetchReleasesNothing|TestArchitectureNames|TestBytesOfAnEvent|TestTampering|TestSuiteInShortPages|TestADeletionNeedsItsEvent|TestShellsComplete|TestCommandsEscapeTheirOutput|TestBrokenFiles|TestExportTakesConstantMemory|TestASinkOfAFileSurvivesKills|TestContentsAreSafe|TestDebugHasNoSecret|TestEachColumnIsCompared|TestAnUnreadableLogIsAFault|TestAnOlderCopy|TestOneMeasure|TestRandomKeys)$$
 
 race: ## The same under the race detector (needs a C compiler)
 	@# make test and make lint vet the same packages.
@@ -101,6 +101,7 @@ bench-tui: ## The browser beside lf, nnn, ranger and mc (BENCH="-help")
 soak: ## The long versions: big objects, many kills (needs what test-rig needs)
 	USHER_SOAK=1 $(GO) test -C $(PACKAGE) -timeout 60m -run TestReleaseIsReproducible .
 	USHER_SOAK=1 $(GO) test -timeout 60m ./client/cli/ ./client/evidence/ ./session/ ./backend/ ./backend/serve/ ./client/download/ ./backend/audit/...
+	USHER_SOAK=1 $(GO) test -timeout 120m -run '^(TestRandomKeys|TestSignalsRestoreTheTerminal)$$' . ./tui/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 60m -run '^(TestAmazonLambda|TestMoto)'
 

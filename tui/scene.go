@@ -10,7 +10,10 @@ import (
 
 // Scene describes the program for package linear.
 func (m *Model) Scene() linear.Scene {
-	s := linear.Scene{Say: m.say.Text.String(), Progress: m.transfers.Progress()}
+	s := linear.Scene{Say: m.say.Text.String(), Progress: m.transfers.Progress(), Dialog: m.dialog != nil}
+	if m.session.phase.browsing() {
+		s.Page = string(m.front().Context())
+	}
 	switch {
 	case m.dialog != nil:
 		s.Words = m.dialog.Words()
@@ -41,7 +44,7 @@ func pageWords(env *pane.Env, page pane.Pane, leftOut func(keys.Action) bool) li
 
 // Scene describes the program for package linear.
 func (m *LogFile) Scene() linear.Scene {
-	s := linear.Scene{Say: m.say.Text.String()}
+	s := linear.Scene{Say: m.say.Text.String(), Page: string(m.page.Context()), Dialog: m.dialog != nil}
 	if m.dialog != nil {
 		s.Words = m.dialog.Words()
 	} else {

@@ -201,7 +201,7 @@ func added(was, now []string) []string {
 
 // keys announces the keys of a page once, and the choices of a dialog or menu each time.
 func (f *Front) keys(was, now Scene, answer bool) {
-	if now.Keys == "" || !answer || now.Keys == was.Keys && now.Title == was.Title || f.heard[now.Keys] && !now.Choice {
+	if now.Keys == "" || !answer || now.Keys == was.Keys && now.Page == was.Page && now.Dialog == was.Dialog || f.heard[now.Keys] && !now.Choice {
 		return
 	}
 	f.heard[now.Keys] = true

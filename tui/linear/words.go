@@ -53,6 +53,8 @@ type Field struct {
 // Scene is the whole program in words.
 type Scene struct {
 	Words             // of the dialog, else of the page in front
+	Page     string   // context of the keys of the page, behind a dialog too; "": the sign-in
+	Dialog   bool     // a dialog is open
 	Say      string   // the last sentence
 	Alerts   []string // lasting conditions, each announced when it begins
 	Progress Progress

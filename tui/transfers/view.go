@@ -22,8 +22,10 @@ func (p *Pane) View(w, h int) string {
 	p.list.Resize(w, h-3)
 	head := t.Head("Transfers", p.limits(), w, true)
 	if len(p.shown) == 0 {
-		lines := []string{head, "", "  " + t.Text.Bold().Paint("No transfers."), "",
-			"  " + t.Muted.Paint("In the browser, "+p.Env.Keys.Shown(keys.Browser, keys.Download)+" downloads the marked files or the one under the cursor.")}
+		lines := []string{head, "", "  " + t.Text.Bold().Paint("No transfers."), ""}
+		for _, l := range format.Wrap("In the browser, "+p.Env.Keys.Shown(keys.Browser, keys.Download)+" downloads the marked files or the one under the cursor.", max(1, w-4)) {
+			lines = append(lines, "  "+t.Muted.Paint(l))
+		}
 		for len(lines) < h {
 			lines = append(lines, "")
 		}

@@ -1,0 +1,41 @@
+package access_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"usher/tui"
+	"usher/tui/keys"
+	"usher/tui/linear"
+	"usher/tui/tuitest"
+)
+
+// storms are the pages of this package for random keys, by context, with the keys to
+// each from the first folder.
+var storms = map[keys.Context][]string{
+	keys.Access:  {"X"},
+	keys.Places:  {"X", "a"},
+	keys.Because: {"X", "enter"},
+}
+
+// Random keys on each page: see tui.TestRandomKeys.
+func TestRandomKeys(t *testing.T) {
+	fresh := func() linear.Program {
+		w := newProgram(nil)
+		w.deps.Mouse = true
+		m, err := tui.New(w.deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	for c, open := range storms {
+		t.Run(string(c), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				(&tuitest.Storm{New: fresh, Open: open, At: tuitest.AtPage(c), Back: tuitest.Plainly(keys.Browser), Start: tuitest.At("company-reports/annual/audited/")}).
+					Run(t, 1, tuitest.StormKeys())
+			})
+		})
+	}
+}
