@@ -11,8 +11,8 @@ import (
 	"usher/backend/api"
 )
 
-// A path that is a file on one side and a folder on the other: what a sync has put
-// there is replaced, and a file of the person stays. A dry run has the exit code of
+// A path can be a file on one side and a folder on the other. A file of a sync is
+// replaced, and a file of the person stays. A dry run has the exit code of
 // the run and changes nothing.
 func TestSyncFileAndFolder(t *testing.T) {
 	overwrite := func(run *syncing) { run.overwrite = true }
