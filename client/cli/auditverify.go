@@ -65,6 +65,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Short: "Verify an audit log or an export of one, on any machine",
 		Long: `Verify an audit log: the content of each event against the tree, the tree against all signed checkpoints, the index and the counts against the events, the tables against those of usher, and every recorded decision against the grants and groups of its time. A server may run meanwhile. FILE is a log or a backup of one; without FILE the log is the one that the server's configuration names.
 
+A crash leaves unsigned events of a second, which the next start signs. Unsigned events whose times are more than 60 seconds apart are a fault, because their checkpoints were deleted. A log in its server's place (of the configuration, or with a lock file beside it) needs its head file audit.db.head; a backup has none.
+
 --key is the log's public key, or a file with it: audit.key.pub beside the configuration. It is found through the configuration; with FILE give it yourself. Without a key no signature is verified, and a log that was written again as a whole is not found.
 
 The log is also compared with the last checkpoint that this machine remembers, and with each --checkpoint, a file of usher audit checkpoint. Both find a log that the holder of its key rewrote. --policy is the policy of the witnesses, for logs that have some.
