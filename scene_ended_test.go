@@ -42,7 +42,7 @@ func TestSceneSomebodyLeaves(t *testing.T) {
 		w := demotest.Start(t, demo.Options{Now: now.Now})
 		s, downloads := at.open(t, w, "logout") // the home exists before the configuration
 		s.ends()
-		s.limited("8M")
+		s.limited("1M")
 		s = at.again(s, "builds/images/")
 		s.alanSignsIn(w)
 		s.shows("usher-appliance")
@@ -139,7 +139,7 @@ func TestSceneTrain(t *testing.T) {
 		w, server := served(t)
 		s, downloads := at.open(t, w, "logout")
 		s.ends()
-		s.limited("4M")
+		s.limited("2M")
 		s = at.again(s, "builds/images/")
 		s.alanSignsIn(w)
 		s.shows("usher-appliance")
