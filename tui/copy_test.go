@@ -146,7 +146,7 @@ func TestLinksAreSecret(t *testing.T) {
 	if !ok || !strings.Contains(r.Text(), tuitest.Signature) {
 		t.Fatalf("the result is %v", r)
 	}
-	links, err := server.Links(t.Context(), api.Path{Bucket: file.Bucket.Raw(), Key: file.Key.Raw()})
+	links, err := server.Links(t.Context(), link.Object{Path: api.Path{Bucket: file.Bucket.Raw(), Key: file.Key.Raw()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,13 +201,13 @@ func TestCopyOfAnotherPerson(t *testing.T) {
 	var held chan struct{}
 	play(t, func(w *program) {
 		held = make(chan struct{}) // of the bubble
-		w.deps.Links = func(ctx context.Context, paths ...api.Path) ([]link.Link, error) {
+		w.deps.Links = func(ctx context.Context, objects ...link.Object) ([]link.Link, error) {
 			select {
 			case <-held:
 			case <-ctx.Done():
 				return nil, errors.New("ended")
 			}
-			return w.server.Links(ctx, paths...)
+			return w.server.Links(ctx, objects...)
 		}
 	}, func(t *testing.T, w *program) {
 		var out bytes.Buffer

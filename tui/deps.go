@@ -56,7 +56,7 @@ type Deps struct {
 	Home        string                          // optional; shown as ~
 	FreeSpace   func(dir string) (int64, error) // optional
 
-	Links func(context.Context, ...api.Path) ([]link.Link, error) // optional; download links, each recorded
+	Links func(context.Context, ...link.Object) ([]link.Link, error) // optional; download links, each recorded
 
 	HasSession bool                         // tokens exist: start in the browser
 	User       string                       // optional; fills the user field of the sign-in

@@ -11,6 +11,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/checkpoint/checkpointtest"
+	"usher/client/link"
 	"usher/client/proof"
 	"usher/session"
 	"usher/tui"
@@ -58,7 +59,7 @@ func TestNoLinkAfterAFinding(t *testing.T) {
 	profile := session.Profile{Server: "https://files.example.com", Config: api.Config{S3Hosts: []string{tuitest.StorageHost}}}
 	links := tui.Links(server, tui.Environment{Profile: profile, Now: time.Now, Watch: watch})
 	path := api.Path{Bucket: "company-reports", Key: "annual/audited/2025-annual-report.pdf"}
-	if made, err := links(t.Context(), path); err != nil || len(made) != 1 || made[0].URL() == "" {
+	if made, err := links(t.Context(), link.Object{Path: path}); err != nil || len(made) != 1 || made[0].URL() == "" {
 		t.Fatalf("before the finding: %v, %v", made, err)
 	}
 	l.Log = l.Fork()
@@ -67,14 +68,14 @@ func TestNoLinkAfterAFinding(t *testing.T) {
 	if watch.Fraud() == nil {
 		t.Fatal("the fork is no finding, so this test proves nothing")
 	}
-	_, err = links(t.Context(), path)
+	_, err = links(t.Context(), link.Object{Path: path})
 	var found *proof.Fraud
 	if !errors.As(err, &found) || len(server.Released()) != 1 {
 		t.Errorf("after the finding: %v, releases %q", err, server.Released())
 	}
 	// A URL of another host is not copied.
 	profile.Config.S3Hosts = []string{"s3.eu-west-1.amazonaws.com"}
-	made, err := tui.Links(server, tui.Environment{Profile: profile, Now: time.Now})(t.Context(), path)
+	made, err := tui.Links(server, tui.Environment{Profile: profile, Now: time.Now})(t.Context(), link.Object{Path: path})
 	if err != nil || made[0].Err == nil || made[0].URL() != "" {
 		t.Errorf("a URL of another host: %v, %v", made, err)
 	}

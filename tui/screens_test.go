@@ -32,7 +32,8 @@ type program struct {
 	engine *tuitest.Engine
 	deps   tui.Deps
 	model  *tui.Model
-	text   string // of every file, if it is not ""
+	text   string      // of every file, if it is not ""
+	opened pane.Target // the last file in the reader
 
 	browser awaited // of withBrowser
 }
@@ -63,7 +64,8 @@ func newProgram(change func(*program)) *program {
 }
 
 // file returns the contents of every file.
-func (w *program) file(pane.Target) *tuitest.File {
+func (w *program) file(on pane.Target) *tuitest.File {
+	w.opened = on
 	text := "name,amount\nrent,1200\n\x1b[2Jgone,1\n"
 	if w.text != "" {
 		text = w.text

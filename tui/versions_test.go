@@ -1,12 +1,14 @@
 package tui_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
 
 	"usher/backend/api"
 	"usher/client/download"
+	"usher/tui/tuitest"
 )
 
 // H shows the versions of a file. d fetches an earlier one under a name of its own, so
@@ -36,7 +38,8 @@ func TestVersionsOfAFile(t *testing.T) {
 		if requests = requested(w); len(requests) != 2 || requests[1].Version != "" || requests[1].ETag == "" || requests[1].Name != "" {
 			t.Errorf("the latest version is requested as %+v", requests)
 		}
-		w.Press("y")
+		w.Press("y", "v")
+		w.Wait(time.Second)
 		w.Want(t, "Sent to the clipboard: 3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY")
 		w.Press("esc")
 		w.Not(t, "Versions of")
@@ -62,5 +65,55 @@ func TestVersionsFail(t *testing.T) {
 		w.Press("ctrl+r")
 		w.Wait(time.Second)
 		w.Want(t, "3 versions")
+	})
+}
+
+// The copy menu and the reader are for the version under the cursor.
+func TestVersionIsCopiedAndRead(t *testing.T) {
+	const path, id, latest = "company-reports/annual/audited/2018-annual-report.pdf", "UIORUnfndfhnw89493jJFJ.rmSpXd3dIbrH", "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"
+	for key, want := range map[string]string{
+		"p": path, "v": id, "s": "s3://" + path + "?versionId=" + id, "g": "usher get " + path + " --version " + id, "k": "CRC64NVME n0yCQ+arB30=",
+		"u": "https://" + tuitest.StorageHost + "/" + path + "?versionId=" + id + "&X-Amz", "c": "curl --fail --path-as-is --output ./2018-annual-report.pdf 'https://",
+		"a": "Person: alice.moreau",
+	} {
+		play(t, nil, func(t *testing.T, w *program) {
+			var out bytes.Buffer
+			w.Log(&out)
+			w.Press("j", "j", "j", "H")
+			w.Wait(time.Second)
+			w.Press("j", "j", "y")
+			w.Want(t, "Copy of this version", "v version ID", "s s3://")
+			w.Press(key)
+			w.Wait(time.Second)
+			if got := clipboard(&out); !strings.HasPrefix(got, want) || key == "c" && !strings.Contains(got, "versionId="+id) || key == "a" && !strings.Contains(got, path+", version "+id) {
+				t.Errorf("y %s copies %q, want %q", key, got, want)
+			}
+		})
+	}
+	at80(t, nil, func(t *testing.T, w *program) {
+		w.Press("j", "j", "j", "y", "v")
+		w.Want(t, "Copy the version ID: open the versions of a file.")
+		w.Press("H")
+		w.Wait(time.Second)
+		w.Press("y", "esc", "j") // the deletion
+		for _, key := range []string{"u", "c", "k", "g"} {
+			w.Press("y", key)
+			w.Want(t, "This version is a deletion: it has no content.")
+		}
+		w.Press("v")
+		w.Want(t, "This version is a deletion: it has no content.")
+		w.Press("k", "v")
+		w.Wait(time.Second)
+		if w.opened.Version.Raw() != latest || w.opened.Path() != path {
+			t.Errorf("opened %q of %q", w.opened.Version.Raw(), w.opened.Path())
+		}
+		w.Want(t, "rent", "version 3sL4")
+		w.Press("esc", "j", "j", "v")
+		w.Wait(time.Second)
+		if w.opened.Version.Raw() != id {
+			t.Errorf("opened %q", w.opened.Version.Raw())
+		}
+		w.Press("esc")
+		w.Want(t, "Versions of 2018-annual-report.pdf")
 	})
 }

@@ -123,13 +123,13 @@ func remembering(w Environment, s *session.Session, d Deps) Deps {
 
 // links returns the maker of download links, nil if the storage is not configured. It
 // makes none after a finding in the server's audit log.
-func links(server link.Server, w Environment) func(context.Context, ...api.Path) ([]link.Link, error) {
+func links(server link.Server, w Environment) func(context.Context, ...link.Object) ([]link.Link, error) {
 	local := strings.HasPrefix(w.Profile.Server, "http://") // loopback only: profiles accept no other
 	check, err := ticket.New(ticket.Config{Hosts: w.Profile.Config.S3Hosts, AllowHTTP: local})
 	if err != nil {
 		return nil
 	}
-	return func(ctx context.Context, paths ...api.Path) ([]link.Link, error) {
+	return func(ctx context.Context, objects ...link.Object) ([]link.Link, error) {
 		if w.Watch != nil {
 			if err := w.Watch.Fraud(); err != nil {
 				return nil, err
@@ -139,7 +139,7 @@ func links(server link.Server, w Environment) func(context.Context, ...api.Path)
 		if err != nil {
 			return nil, err
 		}
-		return maker.Make(ctx, paths...)
+		return maker.Make(ctx, objects...)
 	}
 }
 
@@ -165,7 +165,7 @@ func checkLog(watch *proof.Watch) func(context.Context) LogCheck {
 // readPage is the page with the contents of a file.
 func readPage(engine *download.PerUser, host string) Page {
 	return ReadPage(host, func(on pane.Target) reader.File {
-		return engine.Look(api.ReleaseObject{Bucket: on.Bucket.Raw(), Key: on.Key.Raw()})
+		return engine.Look(api.ReleaseObject{Bucket: on.Bucket.Raw(), Key: on.Key.Raw(), Version: on.Version.Raw()})
 	})
 }
 

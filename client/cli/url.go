@@ -86,10 +86,11 @@ func (a *app) link(cmd *cobra.Command, conn connection, t api.Path, version stri
 	if err != nil {
 		return err
 	}
-	l, err := maker.Version(cmd.Context(), t, version)
+	made, err := maker.Make(cmd.Context(), link.Object{Path: t, Version: version})
 	if err != nil {
 		return err
 	}
+	l := made[0]
 	switch {
 	case l.Err != nil:
 		return l.Err

@@ -47,6 +47,12 @@ func New(c Config) (*Maker, error) {
 	return &Maker{c}, nil
 }
 
+// Object is an object, or one version of it.
+type Object struct {
+	Path    api.Path
+	Version string // "": the current one
+}
+
 // Link is a URL of one object, or the reason that there is none.
 type Link struct {
 	Path  api.Path
@@ -76,46 +82,37 @@ func (l Link) Curl() string {
 	return fmt.Sprintf("curl --fail --path-as-is%s --output %s %s", flags, Quote("./"+name), Quote(l.url))
 }
 
-// Make requests a link for each path, in the same order. A refused path has its
+// Make requests a link for each object, in the same order. A refused object has its
 // error in the link. The error of Make is one of a whole request.
-func (m *Maker) Make(ctx context.Context, paths ...api.Path) ([]Link, error) {
+func (m *Maker) Make(ctx context.Context, objects ...Object) ([]Link, error) {
 	var out []Link
-	for len(paths) > 0 {
-		n := min(len(paths), api.MaxRelease)
-		links, err := m.batch(ctx, paths[:n], "")
+	for len(objects) > 0 {
+		n := min(len(objects), api.MaxRelease)
+		links, err := m.batch(ctx, objects[:n])
 		if err != nil {
 			return out, err
 		}
-		out, paths = append(out, links...), paths[n:]
+		out, objects = append(out, links...), objects[n:]
 	}
 	return out, nil
 }
 
-// Version requests a link for one version of an object; "" is the current one.
-func (m *Maker) Version(ctx context.Context, path api.Path, id string) (Link, error) {
-	links, err := m.batch(ctx, []api.Path{path}, id)
-	if err != nil {
-		return Link{}, err
-	}
-	return links[0], nil
-}
-
-func (m *Maker) batch(ctx context.Context, paths []api.Path, version string) ([]Link, error) {
+func (m *Maker) batch(ctx context.Context, objects []Object) ([]Link, error) {
 	req := api.ReleaseRequest{Purpose: api.PurposeLink}
-	for _, p := range paths {
-		req.Objects = append(req.Objects, api.ReleaseObject{Bucket: p.Bucket, Key: p.Key, Version: version})
+	for _, o := range objects {
+		req.Objects = append(req.Objects, api.ReleaseObject{Bucket: o.Path.Bucket, Key: o.Path.Key, Version: o.Version})
 	}
 	requested := m.Now()
 	answer, err := m.Server.Release(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	if len(answer.Items) != len(paths) {
-		return nil, fmt.Errorf("link: %d items in the response for %d paths", len(answer.Items), len(paths))
+	if len(answer.Items) != len(objects) {
+		return nil, fmt.Errorf("link: %d items in the response for %d objects", len(answer.Items), len(objects))
 	}
-	out := make([]Link, len(paths))
-	for i, p := range paths {
-		out[i] = m.link(p, req.Objects[i], answer.Items[i], answer.RequestID, requested)
+	out := make([]Link, len(objects))
+	for i, o := range objects {
+		out[i] = m.link(o.Path, req.Objects[i], answer.Items[i], answer.RequestID, requested)
 	}
 	return out, nil
 }

@@ -32,8 +32,12 @@ func (s *storage) Release(_ context.Context, r api.ReleaseRequest) (api.ReleaseR
 			out.Items = append(out.Items, api.ReleaseItem{Error: &api.ItemError{Code: api.NotFound}})
 			continue
 		}
+		version := ""
+		if o.Version != "" {
+			version = "versionId=" + o.Version + "&"
+		}
 		out.Items = append(out.Items, api.ReleaseItem{Event: "e-" + o.Key, Life: 60,
-			URL: "https://" + s.host + "/" + o.Bucket + "/" + (&url.URL{Path: o.Key}).EscapedPath() + "?X-Amz-Expires=60&X-Amz-Signature=" + signature})
+			URL: "https://" + s.host + "/" + o.Bucket + "/" + (&url.URL{Path: o.Key}).EscapedPath() + "?" + version + "X-Amz-Expires=60&X-Amz-Signature=" + signature})
 	}
 	if s.short {
 		out.Items = out.Items[1:]
@@ -57,13 +61,13 @@ func maker(t *testing.T, s *storage) *link.Maker {
 // Many paths need several requests. The links are in the order of the paths.
 func TestLinksInBatches(t *testing.T) {
 	s := &storage{host: "s3.example.com"}
-	var paths []api.Path
+	var objects []link.Object
 	for i := range api.MaxRelease + 3 {
-		paths = append(paths, api.Path{Bucket: "b", Key: fmt.Sprintf("f%d", i)})
+		objects = append(objects, link.Object{Path: api.Path{Bucket: "b", Key: fmt.Sprintf("f%d", i)}})
 	}
-	paths[1].Key = "no"
-	links, err := maker(t, s).Make(t.Context(), paths...)
-	if err != nil || len(links) != len(paths) {
+	objects[1].Path.Key, objects[2].Version = "no", "v1"
+	links, err := maker(t, s).Make(t.Context(), objects...)
+	if err != nil || len(links) != len(objects) {
 		t.Fatalf("%d links, %v", len(links), err)
 	}
 	for i, l := range links {
@@ -74,22 +78,22 @@ func TestLinksInBatches(t *testing.T) {
 			}
 			continue
 		}
-		if l.Err != nil || l.Path != paths[i] || l.Event != "e-"+paths[i].Key || l.Life != 60 || !strings.Contains(l.URL(), "/"+paths[i].Key+"?") {
+		if l.Err != nil || l.Path != objects[i].Path || l.Event != "e-"+l.Path.Key || l.Life != 60 || !strings.Contains(l.URL(), "/"+l.Path.Key+"?") {
 			t.Errorf("link %d: %v, %q, %v", i, l.Path, l.URL(), l.Err)
 		}
 	}
-	if len(s.requests) != 2 || len(s.requests[0]) != api.MaxRelease || s.purposes[1] != api.PurposeLink {
+	if len(s.requests) != 2 || len(s.requests[0]) != api.MaxRelease || s.purposes[1] != api.PurposeLink || s.requests[0][2].Version != "v1" {
 		t.Errorf("%d requests, purposes %q", len(s.requests), s.purposes)
 	}
 	s.short = true
-	if _, err := maker(t, s).Make(t.Context(), paths...); err == nil {
+	if _, err := maker(t, s).Make(t.Context(), objects...); err == nil {
 		t.Error("a response with an item too few gives links")
 	}
 }
 
 // The URL of another host is not returned.
 func TestALinkIsChecked(t *testing.T) {
-	links, err := maker(t, &storage{host: "evil.example.com"}).Make(t.Context(), api.Path{Bucket: "b", Key: "k"})
+	links, err := maker(t, &storage{host: "evil.example.com"}).Make(t.Context(), link.Object{Path: api.Path{Bucket: "b", Key: "k"}})
 	if err != nil || len(links) != 1 {
 		t.Fatalf("%v, %v", links, err)
 	}
@@ -109,7 +113,7 @@ func TestCurl(t *testing.T) {
 		"a/-o":                          "--output ./-o ",
 		"a/" + strings.Repeat("x", 700): "--create-dirs --output ./x",
 	} {
-		links, err := m.Make(t.Context(), api.Path{Bucket: "b", Key: key})
+		links, err := m.Make(t.Context(), link.Object{Path: api.Path{Bucket: "b", Key: key}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +125,7 @@ func TestCurl(t *testing.T) {
 
 // No format verb prints the URL.
 func TestALinkIsSecret(t *testing.T) {
-	links, err := maker(t, &storage{host: "s3.example.com"}).Make(t.Context(), api.Path{Bucket: "b", Key: "k"})
+	links, err := maker(t, &storage{host: "s3.example.com"}).Make(t.Context(), link.Object{Path: api.Path{Bucket: "b", Key: "k"}})
 	if err != nil || links[0].URL() == "" {
 		t.Fatal(links, err)
 	}

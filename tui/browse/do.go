@@ -226,7 +226,7 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		return pane.Send(Compare{api.Path{Bucket: of.bucket, Key: of.prefix}})
 	case keys.CountSizes:
 		return p.countSizes()
-	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin:
+	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyCommand, keys.CopyVersion, keys.CopyAdmin:
 		return p.copy(a)
 	case keys.ByName, keys.BySize, keys.ByModified, keys.ByKind, keys.ByLocal:
 		return p.sortBy(orders[a])

@@ -61,7 +61,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 		case e.Archived:
 			return api.Lookup(api.ObjectArchived).Sentence
 		}
-	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum:
+	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyCommand, keys.CopyVersion:
 		return copymenu.Why(a, p.copied())
 	case keys.OpenVersions:
 		if !file {

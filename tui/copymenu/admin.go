@@ -48,7 +48,7 @@ func (a Admin) Text() Result {
 			add("Path", "and "+quantity.Plural(len(a.Files)-i, "more", "more"))
 			break
 		}
-		add("Path", f.path().String())
+		add("Path", f.label())
 	}
 	for _, r := range a.Refusals {
 		text := r.Sentence

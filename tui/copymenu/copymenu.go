@@ -35,6 +35,37 @@ const (
 type File struct {
 	Bucket, Key safetext.Text
 	Folder      bool
+	Version     string // raw; "": the current one
+	Empty       bool   // the version is a deletion, without content
+}
+
+// label is the path of the file, with its version.
+func (f File) label() string {
+	if f.Version == "" {
+		return f.path().String()
+	}
+	return f.path().String() + ", version " + f.Version
+}
+
+// uri is the s3:// address. The version is in the form of S3's query parameter.
+func (f File) uri() string {
+	if f.Version == "" {
+		return "s3://" + f.path().String()
+	}
+	return "s3://" + f.path().String() + "?versionId=" + f.Version
+}
+
+// command is the command of usher that downloads the file.
+func (f File) command() string {
+	words := "usher get "
+	if shown := safetext.New(f.path().String()); shown.Escaped() {
+		words += "--escaped "
+	}
+	words += link.Quote(f.path().String())
+	if f.Version != "" {
+		words += " --version " + link.Quote(f.Version)
+	}
+	return words
 }
 
 func (f File) path() api.Path { return api.Path{Bucket: f.Bucket.Raw(), Key: f.Key.Raw()} }
@@ -50,7 +81,7 @@ type Request struct {
 // Deps are the calls that a copy makes. Links may be nil.
 type Deps struct {
 	Stat  func(context.Context, api.StatRequest) (api.StatResponse, error)
-	Links func(context.Context, ...api.Path) ([]link.Link, error)
+	Links func(context.Context, ...link.Object) ([]link.Link, error)
 	Now   func() time.Time
 }
 
@@ -77,19 +108,29 @@ func (r Result) Text() string { return r.text }
 
 // Actions returns the actions of the menu, in the order of the key line.
 func Actions() []keys.Action {
-	return []keys.Action{keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin, keys.Back}
+	return []keys.Action{keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyCommand, keys.CopyAdmin, keys.Back}
 }
 
 // Why returns the reason that an action has no text for files, "" if it has one.
 func Why(a keys.Action, files []File) string {
-	objects := 0
+	objects, versions := 0, 0
 	for _, f := range files {
+		if f.Version != "" {
+			versions++
+		}
+		if f.Empty && (a == keys.CopyLink || a == keys.CopyCurl || a == keys.CopySum || a == keys.CopyCommand) {
+			return "This version is a deletion: it has no content."
+		}
 		if !f.Folder && f.Key.Raw() != "" {
 			objects++
 		}
 	}
 	switch a {
-	case keys.CopyPath, keys.CopyURI:
+	case keys.CopyVersion:
+		if versions == 0 {
+			return "Copy the version ID: open the versions of a file."
+		}
+	case keys.CopyPath, keys.CopyURI, keys.CopyCommand:
 		if len(files) == 0 || files[0].Bucket.IsZero() {
 			return "Copy the path: open a bucket first."
 		}
@@ -115,6 +156,11 @@ func Announce(r Request) string {
 		return "Fetching " + quantity.Plural(n, "checksum", "checksums") + "."
 	}
 	return ""
+}
+
+// takesFolders reports whether a folder has a text too.
+func (r Request) takesFolders() bool {
+	return r.Action == keys.CopyPath || r.Action == keys.CopyURI || r.Action == keys.CopyCommand || r.Action == keys.CopyVersion
 }
 
 func (r Request) objects() []File {
@@ -145,7 +191,11 @@ func (d Deps) make(ctx context.Context, r Request) Result {
 	case keys.CopyPath:
 		out = lines(r.Files, "path", "paths", func(f File) string { return f.path().String() })
 	case keys.CopyURI:
-		out = lines(r.Files, "address", "addresses", func(f File) string { return "s3://" + f.path().String() })
+		out = lines(r.Files, "address", "addresses", File.uri)
+	case keys.CopyCommand:
+		out = lines(r.Files, "command", "commands", File.command)
+	case keys.CopyVersion:
+		out = lines(r.Files, "version ID", "version IDs", func(f File) string { return f.Version })
 	case keys.CopySum:
 		out = d.sums(ctx, r.objects())
 	case keys.CopyLink:
@@ -153,7 +203,7 @@ func (d Deps) make(ctx context.Context, r Request) Result {
 	case keys.CopyCurl:
 		out = d.links(ctx, r.objects(), "curl command", "curl commands", link.Link.Curl)
 	}
-	if left := len(r.Files) - len(r.objects()); left > 0 && out.Err == nil && r.Action != keys.CopyPath && r.Action != keys.CopyURI {
+	if left := len(r.Files) - len(r.objects()); left > 0 && out.Err == nil && !r.takesFolders() {
 		out.Notes = append(out.Notes, safetext.New(quantity.Plural(left, "folder is", "folders are")+" left out: only a file has one."))
 	}
 	return out
@@ -172,12 +222,12 @@ func (d Deps) links(ctx context.Context, files []File, one, many string, text fu
 	if d.Links == nil {
 		return Result{Err: errors.New("links are not possible here")}
 	}
-	paths := make([]api.Path, len(files))
+	objects := make([]link.Object, len(files))
 	for i, f := range files {
-		paths[i] = f.path()
+		objects[i] = link.Object{Path: f.path(), Version: f.Version}
 	}
 	asked := d.Now()
-	made, err := d.Links(ctx, paths...)
+	made, err := d.Links(ctx, objects...)
 	if err != nil {
 		return Result{Err: err}
 	}
@@ -221,7 +271,7 @@ func (d Deps) sums(ctx context.Context, files []File) Result {
 	g.SetLimit(parallel)
 	for i, f := range files {
 		g.Go(func() error {
-			facts[i], errs[i] = d.Stat(ctx, api.StatRequest{Bucket: f.Bucket.Raw(), Key: f.Key.Raw()})
+			facts[i], errs[i] = d.Stat(ctx, api.StatRequest{Bucket: f.Bucket.Raw(), Key: f.Key.Raw(), Version: f.Version})
 			return nil
 		})
 	}
@@ -230,7 +280,7 @@ func (d Deps) sums(ctx context.Context, files []File) Result {
 	var all []string
 	failed := 0
 	for i, f := range files {
-		path := f.path().String()
+		path := f.label()
 		switch sum := facts[i].Checksum; {
 		case errs[i] != nil:
 			failed++

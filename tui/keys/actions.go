@@ -98,6 +98,9 @@ const (
 	CopyCurl  Action = "copy-curl"
 	CopyAdmin Action = "copy-for-admin"
 
+	CopyCommand Action = "copy-command"
+	CopyVersion Action = "copy-version"
+
 	ByName     Action = "sort-name"
 	BySize     Action = "sort-size"
 	ByModified Action = "sort-modified"

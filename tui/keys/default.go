@@ -129,7 +129,8 @@ func versions() []Binding {
 	const g = "Versions"
 	return []Binding{
 		{Download, []string{"d", "enter"}, "", "download", "Download this version", g},
-		{CopyPath, []string{"y"}, "", "copy the id", "Copy the id of this version", g},
+		{Read, []string{"v"}, "", "read", "Read this version without a download", g},
+		{CopyMenu, []string{"y"}, "", "copy", "Copy: ID, s3://, link, curl, checksum, command", g},
 		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", g},
 	}
 }
@@ -202,6 +203,8 @@ func copying() []Binding {
 		{CopyLink, []string{"u", "l"}, "", "link", "Copy a download link", g},
 		{CopyCurl, []string{"c"}, "", "curl", "Copy a curl command", g},
 		{CopySum, []string{"k"}, "", "checksum", "Copy the checksum", g},
+		{CopyCommand, []string{"g"}, "", "get", "Copy the command usher get", g},
+		{CopyVersion, []string{"v"}, "", "version ID", "Copy the ID of this version", g},
 		{CopyAdmin, []string{"a"}, "", "for admin", "Copy a text for your administrator", g},
 		{Back, []string{"esc"}, "", "cancel", "", g},
 	}

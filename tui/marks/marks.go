@@ -227,7 +227,7 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 		p.read()
 	case keys.Reload:
 		p.read()
-	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyAdmin:
+	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyCommand, keys.CopyVersion, keys.CopyAdmin:
 		return p.copy(a)
 	}
 	if i < 0 {

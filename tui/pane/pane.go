@@ -109,8 +109,9 @@ type Fields interface {
 }
 
 // Target is the bucket and the key or prefix that a page is about. The zero Target
-// is all buckets. Filter is one of the audit log instead of a path.
-type Target struct{ Bucket, Key, Filter safetext.Text }
+// is all buckets. Filter is one of the audit log instead of a path. Version is one of
+// an object; the zero Text is the current one.
+type Target struct{ Bucket, Key, Filter, Version safetext.Text }
 
 // At returns the target of a path.
 func At(p api.Path) Target { return Target{Bucket: safetext.New(p.Bucket), Key: safetext.New(p.Key)} }

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/backend/api"
 	"usher/backend/demo"
 	"usher/backend/demo/demotest"
 	"usher/client/download"
+	"usher/client/download/ticket"
+	"usher/client/link"
 	"usher/client/preview"
 	"usher/tui/pane"
 	"usher/tui/reader"
@@ -106,4 +109,56 @@ func TestChangedFile(t *testing.T) {
 	p.not("after.")
 	p.press("ctrl+r")
 	p.want("after.")
+}
+
+// A version is read by its ID, and its link is for it. Both are events of their own.
+func TestVersionOverABackend(t *testing.T) {
+	usher := demotest.Start(t, demo.Options{})
+	ada := usher.SignIn(t, "ada")
+	engine, err := download.New(download.Config{Releaser: ada, Lister: ada, S3Hosts: usher.Profile.Config.S3Hosts, AllowHTTP: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = engine.Close() })
+	const bucket, key = "company-reports", "quarterly/preview/kept.txt"
+	if err := usher.Sandbox.Objects.EnableVersions(bucket); err != nil {
+		t.Fatal(err)
+	}
+	usher.Put(t, bucket, key, "the first text")
+	usher.Put(t, bucket, key, "the second text")
+	all, err := ada.Versions(t.Context(), api.VersionsRequest{Bucket: bucket, Key: key})
+	if err != nil || len(all.Versions) != 2 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	check, err := ticket.New(ticket.Config{Hosts: usher.Profile.Config.S3Hosts, AllowHTTP: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	maker, err := link.New(link.Config{Server: ada, Check: check, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"the second text", "the first text"} {
+		id := all.Versions[i].Version
+		p := open(t, key, engine.Look(api.ReleaseObject{Bucket: bucket, Key: key, Version: id}))
+		p.want(want)
+		made, err := maker.Make(t.Context(), link.Object{Path: api.Path{Bucket: bucket, Key: key}, Version: id})
+		if err != nil || made[0].Err != nil {
+			t.Fatal(err, made[0].Err)
+		}
+		if got := demotest.Get(t, api.ReleaseItem{URL: made[0].URL()}, nil); string(got.Body) != want {
+			t.Errorf("the link returns %q, want %q", got.Body, want)
+		}
+		for purpose, n := range map[string]int{"preview": 1, "link": 1} {
+			found := 0
+			for _, e := range usher.Events(t, "action:download purpose:"+purpose+" path:"+bucket+"/"+key) {
+				if e.Version == id {
+					found++
+				}
+			}
+			if found != n {
+				t.Errorf("%d events with the purpose %s for version %s", found, purpose, id)
+			}
+		}
+	}
 }

@@ -59,6 +59,9 @@ func (p *Pane) Title() []string {
 			parts = append(parts, s)
 		}
 	}
+	if !p.On.Version.IsZero() {
+		parts = append(parts, "version "+p.On.Version.Distinct())
+	}
 	return parts
 }
 

@@ -33,8 +33,12 @@ func (s *Server) Release(ctx context.Context, r api.ReleaseRequest) (api.Release
 			continue
 		}
 		s.released = append(s.released, r.Purpose+" "+path)
+		version := ""
+		if o.Version != "" {
+			version = "versionId=" + o.Version + "&"
+		}
 		out.Items = append(out.Items, api.ReleaseItem{Event: "e", Life: 60, ETag: `"` + etag(path) + `"`, Size: &at.Size,
-			URL: "https://" + StorageHost + "/" + path + "?X-Amz-Expires=60&X-Amz-Signature=" + Signature})
+			URL: "https://" + StorageHost + "/" + path + "?" + version + "X-Amz-Expires=60&X-Amz-Signature=" + Signature})
 	}
 	return out, nil
 }
@@ -68,7 +72,7 @@ func (s *Server) Released() []string {
 }
 
 // Links makes links with the server's releases.
-func (s *Server) Links(ctx context.Context, paths ...api.Path) ([]link.Link, error) {
+func (s *Server) Links(ctx context.Context, objects ...link.Object) ([]link.Link, error) {
 	check, err := ticket.New(ticket.Config{Hosts: []string{StorageHost}})
 	if err != nil {
 		return nil, err
@@ -77,7 +81,7 @@ func (s *Server) Links(ctx context.Context, paths ...api.Path) ([]link.Link, err
 	if err != nil {
 		return nil, err
 	}
-	return maker.Make(ctx, paths...)
+	return maker.Make(ctx, objects...)
 }
 
 // Become changes the person that the server describes.

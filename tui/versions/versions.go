@@ -14,6 +14,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/browse"
+	"usher/tui/copymenu"
 	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/pane"
@@ -50,7 +51,8 @@ type Page struct {
 	loaded  bool
 	err     error
 	cancel  context.CancelFunc
-	idW     int // cells
+	copying bool // after y
+	idW     int  // cells
 }
 
 // page is a page of versions.
@@ -149,8 +151,13 @@ func note(v api.ObjectVersion) string {
 // Title returns the path for row 0.
 func (p *Page) Title() []string { return []string{"Versions", p.File.Name.Distinct()} }
 
-// Context returns the bindings of the page.
-func (p *Page) Context() keys.Context { return keys.Versions }
+// Context returns the bindings of the page, or of the copy menu.
+func (p *Page) Context() keys.Context {
+	if p.copying {
+		return keys.Copying
+	}
+	return keys.Versions
+}
 
 // View draws the versions, h lines of w cells.
 func (p *Page) View(w, h int) string {
@@ -190,6 +197,9 @@ func (p *Page) total() string {
 
 // Status returns a remark about a bucket that keeps no versions.
 func (p *Page) Status(int) (left, right string) {
+	if p.copying {
+		return p.Env.Theme.Text.Paint("Copy of this version"), ""
+	}
 	if len(p.all) == 1 && p.all[0].Version == api.NullVersion && p.all[0].Latest {
 		return p.Env.Theme.Muted.Paint("The bucket keeps no versions of this file."), ""
 	}
@@ -198,7 +208,10 @@ func (p *Page) Status(int) (left, right string) {
 
 // Hints returns the keys for the key line.
 func (p *Page) Hints() []keys.Action {
-	return []keys.Action{keys.Download, keys.CopyPath, keys.Reload, keys.Back, keys.Help}
+	if p.copying {
+		return []keys.Action{keys.CopyVersion, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyCommand, keys.Back}
+	}
+	return []keys.Action{keys.Download, keys.Read, keys.CopyMenu, keys.Reload, keys.Back, keys.Help}
 }
 
 // Click implements pane.Clicks.
@@ -214,6 +227,10 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 	}
 	switch a {
 	case keys.Back, keys.Parent:
+		if p.copying {
+			p.copying = false
+			return nil
+		}
 		if p.cancel != nil {
 			p.cancel()
 		}
@@ -227,12 +244,41 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 		}
 		return pane.Send(Fetch{p.item(p.all[p.list.Cursor()])})
-	case keys.CopyPath:
-		if i := p.list.Cursor(); i >= 0 {
-			return pane.Send(pane.Copy{Text: safetext.New(p.all[i].Version)})
+	case keys.Read:
+		if why := p.Why(a); !why.IsZero() {
+			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 		}
+		return pane.Send(pane.Open{Page: keys.Read, On: pane.Target{Bucket: p.File.Bucket, Key: p.File.Key, Version: safetext.New(id(p.all[p.list.Cursor()]))}})
+	case keys.CopyMenu:
+		if p.list.Cursor() >= 0 {
+			p.copying = true
+		}
+	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyCommand, keys.CopyVersion, keys.CopyAdmin:
+		p.copying = false
+		if why := copymenu.Why(a, p.copied()); why != "" {
+			return pane.Send(pane.Say{Text: safetext.New(why), Tone: pane.Warning})
+		}
+		return pane.Send(copymenu.Request{Action: a, Files: p.copied()})
 	}
 	return nil
+}
+
+// id returns the ID of a version for requests. The one version of a bucket that keeps
+// none is the current content.
+func id(v api.ObjectVersion) string {
+	if v.Version == api.NullVersion && v.Latest {
+		return ""
+	}
+	return v.Version
+}
+
+// copied returns the version under the cursor, for the copy menu.
+func (p *Page) copied() []copymenu.File {
+	i := p.list.Cursor()
+	if i < 0 {
+		return nil
+	}
+	return []copymenu.File{{Bucket: p.File.Bucket, Key: p.File.Key, Version: id(p.all[i]), Empty: p.all[i].Deleted}}
 }
 
 // item returns the download of a version. An earlier version has its time in the local
@@ -257,15 +303,16 @@ func (p *Page) item(v api.ObjectVersion) transfers.Item {
 // Why returns the reason that an action is not possible now.
 func (p *Page) Why(a keys.Action) safetext.Text {
 	i := p.list.Cursor()
-	if a != keys.Download && a != keys.CopyPath {
-		return safetext.Text{}
-	}
+	reads := a == keys.Download || a == keys.Read
 	switch {
+	case p.copying || a == keys.CopyMenu && i >= 0:
+		return safetext.New(copymenu.Why(a, p.copied()))
+	case !reads && a != keys.CopyMenu:
 	case i < 0:
 		return safetext.New("There is no version here.")
-	case a == keys.Download && p.all[i].Deleted:
+	case reads && p.all[i].Deleted:
 		return safetext.New("This version is a deletion: it has no content.")
-	case a == keys.Download && p.all[i].Archived:
+	case reads && p.all[i].Archived:
 		return safetext.New(api.Lookup(api.ObjectArchived).Sentence)
 	}
 	return safetext.Text{}
