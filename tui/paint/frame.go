@@ -1,8 +1,6 @@
 package paint
 
 import (
-	"strings"
-
 	tea "charm.land/bubbletea/v2"
 	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
@@ -17,35 +15,32 @@ func (p *Painter) draw(v tea.View) []byte {
 	p.pen.begin(p.profile)
 	p.pen.WriteString(p.mode)
 	p.mode = ""
-	if p.erase || p.old.Width() != p.w || p.old.Height() != p.h {
+	if p.erase || len(p.old) != p.h || len(p.old[0].cells) != p.w {
 		p.pen.WriteString(ansi.CursorHomePosition + ansi.EraseEntireScreen)
 		p.blank()
 		p.erase = false
 	}
 	start := p.pen.String()
 	p.pen.Reset()
-	p.next.Resize(p.w, p.h)
-	p.write(v.Content)
-	lines := strings.Split(v.Content, "\n")
-	for _, line := range p.next.Lines {
-		strip(line)
-	}
-	best := p.rows(p.old.Lines)
-	if rows, scroll := p.shift(lines); scroll != "" {
+	next := p.layout(v.Content)
+	best := p.rows(p.old, next)
+	if moved, scroll := p.shift(next); scroll != "" {
 		p.pen.begin(p.profile)
 		p.pen.WriteString(scroll)
-		if with := p.rows(rows); len(with) < len(best) {
+		if with := p.rows(moved, next); len(with) < len(best) {
 			best = with
 		}
 	}
-	p.old, p.next, p.lines = p.next, p.old, lines
+	p.old = next
 	return p.finish(start+best, v.Cursor)
 }
 
 // rows returns the bytes that change rows on the screen to the next ones.
-func (p *Painter) rows(old []uv.Line) string {
-	for y := range p.next.Lines {
-		p.row(y, old[y], p.next.Lines[y])
+func (p *Painter) rows(old, next []printed) string {
+	for y := range next {
+		if &old[y].cells[0] != &next[y].cells[0] {
+			p.row(y, old[y].cells, next[y].cells)
+		}
 	}
 	p.pen.plain()
 	p.pen.lost()

@@ -53,16 +53,12 @@ type Painter struct {
 	visible bool         // the text cursor is
 	shape   int          // of the text cursor (DECSCUSR), 0: the terminal's
 	pen     pen
-	old     uv.ScreenBuffer // the cells on the screen
-	lines   []string        // their source, by rows
-	next    uv.ScreenBuffer
+	old     []printed // the rows on the screen
 }
 
 // New returns a painter that writes to out. With scroll it uses scrolling regions.
 func New(out io.Writer, scroll bool) *Painter {
 	p := &Painter{out: out, scroll: scroll, wake: make(chan struct{}, 1), stop: make(chan struct{}), profile: colorprofile.TrueColor}
-	p.next = uv.NewScreenBuffer(0, 0)
-	p.old = uv.NewScreenBuffer(0, 0)
 	go p.run()
 	return p
 }
@@ -212,7 +208,10 @@ func (p *Painter) Write(b []byte) (int, error) {
 
 // blank records that the screen is empty.
 func (p *Painter) blank() {
-	p.old.Resize(p.w, p.h)
-	p.old.Clear()
-	p.lines = nil
+	p.old = make([]printed, p.h)
+	for y := range p.old {
+		p.old[y] = empty(p.w)
+	}
 }
+
+func empty(w int) printed { return printed{closed: true, cells: uv.NewLine(w)} }

@@ -81,7 +81,10 @@ func row(r *rand.Rand, w int) string {
 		if n += ansi.StringWidth(piece); n > w {
 			break
 		}
-		b.WriteString("\x1b[" + styles[r.IntN(len(styles))] + "m" + piece + "\x1b[m")
+		b.WriteString("\x1b[" + styles[r.IntN(len(styles))] + "m" + piece)
+		if r.IntN(20) > 0 { // otherwise the next row begins with the attributes
+			b.WriteString("\x1b[m")
+		}
 	}
 	return b.String()
 }

@@ -10,13 +10,16 @@ import (
 
 // shift returns the sequence that scrolls the largest block of rows that moved by the
 // same number of rows, and the rows after it; "" if there is none.
-func (p *Painter) shift(lines []string) (rows []uv.Line, seq string) {
+func (p *Painter) shift(next []printed) (rows []printed, seq string) {
 	if !p.scroll {
 		return nil, ""
 	}
-	by := p.distance(lines)
-	from, to := p.block(by)
-	if by == 0 || from >= to {
+	by := p.distance(next)
+	if by == 0 {
+		return nil, ""
+	}
+	from, to := p.block(next, by)
+	if from >= to {
 		return nil, ""
 	}
 	top, bottom := from, to-1 // of the scrolling region
@@ -29,12 +32,12 @@ func (p *Painter) shift(lines []string) (rows []uv.Line, seq string) {
 		start, seq = top, strings.Repeat(ansi.ReverseIndex, -by)
 	}
 	seq = ansi.SetTopBottomMargins(top+1, bottom+1) + ansi.CursorPosition(1, start+1) + seq + "\x1b[r"
-	rows = slices.Clone(p.old.Lines)
+	rows = slices.Clone(p.old)
 	for y := top; y <= bottom; y++ {
 		if from := y + by; from >= top && from <= bottom {
-			rows[y] = p.old.Lines[from]
+			rows[y] = p.old[from]
 		} else {
-			rows[y] = uv.NewLine(p.w)
+			rows[y] = empty(p.w)
 		}
 	}
 	return rows, seq
@@ -42,19 +45,19 @@ func (p *Painter) shift(lines []string) (rows []uv.Line, seq string) {
 
 // distance returns the number of rows by which most of the changed rows moved up,
 // negative for down; 0 for none.
-func (p *Painter) distance(lines []string) int {
-	was := make(map[string]int, len(p.lines)) // -1: several
-	for y, l := range p.lines {
-		if _, twice := was[l]; twice {
+func (p *Painter) distance(next []printed) int {
+	was := make(map[string]int, len(p.old)) // -1: several
+	for y, l := range p.old {
+		if _, twice := was[l.source]; twice {
 			y = -1
 		}
-		was[l] = y
+		was[l.source] = y
 	}
 	votes := make(map[int]int)
 	best := 0
-	for y, l := range lines {
-		old, found := was[l]
-		if !found || old < 0 || old == y || y >= p.h || old >= p.h {
+	for y, l := range next {
+		old, found := was[l.source]
+		if !found || old < 0 || old == y {
 			continue
 		}
 		by := old - y
@@ -69,10 +72,10 @@ func (p *Painter) distance(lines []string) int {
 }
 
 // block returns the longest block of rows [from, to) that moved up by a number of rows.
-func (p *Painter) block(by int) (from, to int) {
+func (p *Painter) block(next []printed, by int) (from, to int) {
 	start := 0
 	for y := 0; y <= p.h; y++ {
-		if y < p.h && y+by >= 0 && y+by < p.h && equal(p.next.Lines[y], p.old.Lines[y+by]) {
+		if y < p.h && y+by >= 0 && y+by < p.h && equal(next[y].cells, p.old[y+by].cells) {
 			continue
 		}
 		if y-start > to-from {
