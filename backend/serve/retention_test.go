@@ -3,11 +3,13 @@ package serve_test
 import (
 	"crypto/rand"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"usher/backend/audit/checkpoint"
 	"usher/backend/audit/sqlite"
 	"usher/backend/event"
 	"usher/backend/serve"
@@ -16,8 +18,19 @@ import (
 // A server deletes expired events without a command, and records it. Held events
 // stay.
 func TestExpiredEventsAreDeleted(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.db")
-	store, err := sqlite.Open(sqlite.Config{Path: path})
+	path, key := filepath.Join(t.TempDir(), "audit.db"), filepath.Join(t.TempDir(), "audit.key")
+	secret, public, err := checkpoint.Generate(rand.Reader, "usher.example.com/audit")
+	if err == nil {
+		err = os.WriteFile(key, []byte(secret+"\n"+public+"\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := checkpoint.NewSigner(secret, public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(sqlite.Config{Path: path, Signer: signer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +53,9 @@ func TestExpiredEventsAreDeleted(t *testing.T) {
 	}
 	days := int(time.Since(old[600].Time).Hours() / 24)
 	who := old[10].User.Username
-	r := start(t, func(c *serve.Config) { c.Audit, c.RetentionDays, c.Holds = path, days, []string{"who:" + who} })
+	r := start(t, func(c *serve.Config) {
+		c.Audit, c.AuditKey, c.RetentionDays, c.Holds = path, key, days, []string{"who:" + who}
+	})
 	var applied []event.Event
 	eventually(t, "the deletion is recorded", func() bool {
 		applied = nil
