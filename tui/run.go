@@ -21,7 +21,7 @@ type Terminal struct {
 }
 
 // errGone ends a program without a terminal.
-var errGone = errors.New("The terminal is gone.") //nolint:staticcheck // a sentence for people
+var errGone = errors.New("the terminal is gone")
 
 // Run runs a program until it ends or ctx does, and restores the terminal. It also ends
 // when the terminal is gone, even if the process ignores SIGHUP (nohup).
