@@ -175,9 +175,10 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	number := !o.PlainDevice
 	key, secret := box.Credentials()
 	objects := serve.S3{Region: box.S3Region, ReaderRole: box.ReaderRole}
+	signer := "" // of another storage
 	if o.Storage == nil {
 		exact := true
-		objects.ExactKeys = &exact
+		objects.ExactKeys, signer = &exact, box.BackendUser
 	}
 	var regions map[string]string
 	if o.Elsewhere != "" {
@@ -197,7 +198,7 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	}, serve.Deps{
 		Now: o.Now, Rand: rand.Reader, NewID: o.NewID, Log: log,
 	}, &serve.Loopback{
-		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint, STS: box.STSEndpoint, Regions: regions, Signer: box.BackendUser,
+		Issuer: box.Issuer, Cognito: box.CognitoEndpoint, S3: box.S3Endpoint, STS: box.STSEndpoint, Regions: regions, Signer: signer,
 		Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	}, listener)
 	if errors.Is(err, sqlite.ErrOlder) || errors.Is(err, sqlite.ErrNewer) {
