@@ -34,6 +34,18 @@ func CountWords(action string) (one, many string) {
 	return "", ""
 }
 
+// Asked returns the query of an export, a review or an alert, "all events" for an empty
+// one, and "" for another action.
+func (e Event) Asked() string {
+	switch {
+	case e.Action != AuditExport && e.Action != AuditReview && e.Action != Alert:
+		return ""
+	case e.Query == "":
+		return "all events"
+	}
+	return e.Query
+}
+
 // Details returns the facts that only some actions have, in the order of their
 // display.
 func Details(e Event) (all []Detail) {
@@ -52,6 +64,7 @@ func Details(e Event) (all []Detail) {
 			add(label, strconv.FormatInt(n, 10))
 		}
 	}
+	add("Query", e.Asked())
 	if e.Implausible {
 		add("Doubt", "more bytes than the object has")
 	}
@@ -98,6 +111,8 @@ func Summary(e Event) string {
 		return e.From.UTC().Format(instant) + " to " + e.Until.UTC().Format(instant)
 	}
 	switch {
+	case e.Asked() != "":
+		return "query: " + e.Asked()
 	case e.Action == MembershipChanged:
 		return groupText(e.GroupNamesBefore) + " → " + groupText(e.GroupNames)
 	case e.Action == AuditGap, e.Action == TokenRefused:

@@ -33,6 +33,9 @@ func TestSummaries(t *testing.T) {
 		want string
 	}{
 		{Event{Action: MembershipChanged, GroupNamesBefore: []string{"a", "b"}}, "a, b → none"},
+		{Event{Action: AuditExport, Query: "who:ada"}, "query: who:ada"},
+		{Event{Action: AuditReview, Query: "outcome:denied", Reason: "none"}, "query: outcome:denied"},
+		{Event{Action: AuditExport}, "query: all events"},
 		{Event{Action: AuditGap, From: &from, Until: &until}, "1970-01-01T00:00:00.000Z to 1970-01-01T00:01:00.000Z"},
 		{Event{Action: UncleanStop, From: &until}, "last event 1970-01-01T00:01:00.000Z"},
 		{Event{Action: SessionStart, Way: WayDevice}, "device"},

@@ -19,6 +19,7 @@ type fact struct {
 	action, purpose, outcome        safetext.Text
 	path, version, etag             safetext.Text
 	reason, grant, continues        safetext.Text
+	asked                           safetext.Text // the query of an export, a review or an alert
 	groups                          safetext.Text // hash of the groups that decided
 	details                         []detail      // facts that only some actions have
 	grants, grantsBefore            safetext.Text // versions of the grants
@@ -45,6 +46,7 @@ func factOf(e event.Event) fact {
 		id:      s(e.ID), sub: s(e.User.Sub), who: s(e.User.Username), email: s(e.User.Email), session: s(e.Session),
 		action: s(e.Action), purpose: s(e.Purpose), outcome: s(e.Outcome),
 		path: s(e.Path()), version: s(e.Version), etag: s(e.ETag), groups: s(e.Groups),
+		asked:  s(e.Asked()),
 		reason: s(e.Reason), grant: s(e.Grant), continues: s(e.Continues),
 		grants: s(e.GrantsVersion), grantsBefore: s(e.GrantsBefore), grantsAdded: e.GrantsAdded, grantsRemoved: e.GrantsRemoved,
 		terminal: s(e.TerminalIP), browser: s(e.BrowserIP), host: s(e.ClaimedHost),

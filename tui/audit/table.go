@@ -174,6 +174,8 @@ func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) strin
 		return t.Muted.Paint(format.End("all buckets", w, t.Glyphs.Ellipsis))
 	case f.action.Raw() == event.AuditRead && f.reason.IsZero():
 		return t.Muted.Paint(format.End("all events", w, t.Glyphs.Ellipsis))
+	case !f.asked.IsZero():
+		return pane.Name(t, t.Muted, f.asked, w, format.End)
 	case f.action.Raw() == event.Suppressed:
 		return t.Muted.Paint(format.End(countText(f)+" over the event budget", w, t.Glyphs.Ellipsis))
 	}
