@@ -277,3 +277,21 @@ func (d *Demo) Put(t testing.TB, bucket, key, body string) {
 		t.Fatalf("putting %q: %v", key, err)
 	}
 }
+
+// Remove deletes the objects below a prefix as the owner.
+func (d *Demo) Remove(t testing.TB, bucket, prefix string) {
+	t.Helper()
+	ctx, owner := context.WithoutCancel(t.Context()), d.S3()
+	pages := s3.NewListObjectsV2Paginator(owner, &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String(prefix)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			t.Fatalf("listing %q: %v", prefix, err)
+		}
+		for _, o := range page.Contents {
+			if _, err := owner.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: o.Key}); err != nil {
+				t.Fatalf("removing %q: %v", aws.ToString(o.Key), err)
+			}
+		}
+	}
+}
