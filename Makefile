@@ -125,10 +125,16 @@ lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy modu
 	$(GO) run ./.ci/prose
 	cd backend/sandbox/rig && $(GO) run ./mutants -check
 
-demo.gif: demo.tape ## The picture in the README, rendered by VHS
-	@command -v vhs >/dev/null || { echo 'demo.gif: vhs is not installed (https://github.com/charmbracelet/vhs); it also needs ttyd and ffmpeg'; exit 1; }
+# VHS stores true colors. The screens have few, so a palette makes the files small.
+pictures: ## The pictures of the README, and bin/auditor.gif, rendered by VHS
+	@command -v vhs >/dev/null || { echo 'pictures: vhs is not installed (https://github.com/charmbracelet/vhs); it also needs ttyd and ffmpeg'; exit 1; }
 	CGO_ENABLED=0 $(GO) build -o bin/usher .
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
+	PATH="$$PWD/bin:$$PATH" vhs docs/auditor.tape
+	@for f in browser:128 reader:32 audit:128 event:128 verify:128; do \
+	  ffmpeg -v error -y -i bin/$${f%:*}.png -vf "split[a][b];[a]palettegen=max_colors=$${f#*:}[p];[b][p]paletteuse=dither=none" docs/$${f%:*}.png || exit 1; \
+	done
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
+	@for f in docs/*.png; do test "$$(wc -c < $$f)" -lt 150000 || { echo "$$f is over 150 kB"; exit 1; }; done
 
-.PHONY: help demo build man ldflags lambda release test race test-rig mutants adversary fuzz bench bench-download bench-tui soak lint
+.PHONY: pictures help demo build man ldflags lambda release test race test-rig mutants adversary fuzz bench bench-download bench-tui soak lint
