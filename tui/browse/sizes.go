@@ -222,6 +222,16 @@ func (p *Pane) sizeOf(e Entry) *count {
 	return p.sizes[folderOf(e)]
 }
 
+// anyCount reports whether a folder of the open listing has a count, also a running one.
+func (p *Pane) anyCount() bool {
+	for of := range p.sizes {
+		if up, _ := of.parent(); up == p.here.location {
+			return true
+		}
+	}
+	return false
+}
+
 // sums returns the counted bytes of the folders of the open listing, by name.
 func (p *Pane) sums() map[string]int64 {
 	out := make(map[string]int64)

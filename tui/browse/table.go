@@ -16,7 +16,8 @@ import (
 	"usher/tui/theme"
 )
 
-// columns are the widths of the table's columns in cells; 0 hides a column.
+// columns are the widths of the table's columns in cells; 0 hides a column. Without
+// modified, the name is the only column.
 type columns struct{ name, modified, kind, local int }
 
 const gutter = 3
@@ -40,6 +41,9 @@ func layout(w int) columns {
 	c.name = max(4, w-rest)
 	return c
 }
+
+// onlyNames is the layout of rows that have nothing but a name: buckets before a count.
+func onlyNames(w int) columns { return columns{name: max(4, w-gutter)} }
 
 // source is the rows.Source of the table.
 type source struct{ p *Pane }
@@ -83,6 +87,9 @@ func (s source) Draw(i, w int, st rows.State) string {
 	var b strings.Builder
 	b.WriteString(p.gutter(t, st, marked))
 	b.WriteString(t.Pad(p.paintName(t, name, e, p.apart(i)), p.cols.name))
+	if p.cols.modified == 0 {
+		return t.Pad(b.String(), w)
+	}
 	size, mod := "", ""
 	if r.kind == object && !e.Unsized() {
 		size = quantity.Size(e.Size)
@@ -198,6 +205,9 @@ func (p *Pane) header(w int) string {
 	name := "Name" + sign(byName, g.Up)
 	if loading && p.arr.byPage() {
 		name = "Name"
+	}
+	if p.cols.modified == 0 {
+		return t.Pad(t.Muted.Paint(strings.Repeat(" ", gutter)+name), w)
 	}
 	line := strings.Repeat(" ", gutter) + format.PadRight(name, p.cols.name) +
 		format.PadLeft("Size"+sign(bySize, g.Down), 1+quantity.SizeWidth) + "  " +

@@ -77,12 +77,19 @@ func (p *Pane) resize(w, h int) {
 	} else {
 		tw = w
 	}
-	p.cols = layout(tableW)
-	if p.beside(inDetails) {
-		p.cols = layout(tableW - 1) // no word touches the line before the details
-	}
 	p.table.Resize(tableW, h-2)
 	p.tree.list.Resize(tw, h-1)
+}
+
+// arrangeColumns sets the columns of a table w cells wide.
+func (p *Pane) arrangeColumns(w int) {
+	if p.beside(inDetails) {
+		w-- // no word touches the line before the details
+	}
+	p.cols = layout(w)
+	if p.here.location.bucket == "" && !p.anyCount() {
+		p.cols = onlyNames(w)
+	}
 }
 
 type column struct {
@@ -130,6 +137,7 @@ func (p *Pane) detailsView(w, h int) string {
 }
 
 func (p *Pane) tableView(w, h int) string {
+	p.arrangeColumns(w)
 	t := p.Env.Theme
 	title := "Files"
 	if p.here.location.bucket == "" {
