@@ -133,14 +133,18 @@ func (b *boundedReaderAt) ReadAt(p []byte, off int64) (int, error) {
 // showTar lists a tar archive: one range for each header.
 func showTar(ctx context.Context, d *Doc, in input) error {
 	if in.packed != "" {
-		return listTar(ctx, d, packed(ctx, in), in.complete, nil)
+		return listTar(ctx, d, packed(ctx, in), in.complete, in.fetched, nil)
 	}
-	requests := in.r.Requests() + len(in.data)/tarStep
-	return listTar(ctx, d, in.r.reader(ctx, tarAhead), true, func() bool { return in.r.Requests() < requests })
+	requests, r := in.r.Requests()+len(in.data)/tarStep, in.r.reader(ctx, tarAhead)
+	return listTar(ctx, d, r, true, func() int64 { return r.off }, func() bool { return in.r.Requests() < requests })
 }
 
+// fetched returns the length of the fetched beginning of the file in bytes.
+func (in input) fetched() int64 { return int64(len(in.data)) }
+
 // listTar lists the entries of an archive while more returns true; nil is always.
-func listTar(ctx context.Context, d *Doc, r io.Reader, complete bool, more func() bool) error {
+// reached returns the number of bytes of the file that the listing is of.
+func listTar(ctx context.Context, d *Doc, r io.Reader, complete bool, reached func() int64, more func() bool) error {
 	t, l := tar.NewReader(r), newListing()
 	for {
 		h, err := t.Next()
@@ -160,7 +164,7 @@ func listTar(ctx context.Context, d *Doc, r io.Reader, complete bool, more func(
 			l.finish(d)
 			return nil
 		case errors.Is(err, errCut), err != nil && !complete:
-			d.note("The listing is of the part that was read.")
+			d.note("The listing is of the first %s of the file.", quantity.Size(reached()))
 			l.finish(d)
 			return nil
 		case err != nil:
@@ -169,7 +173,7 @@ func listTar(ctx context.Context, d *Doc, r io.Reader, complete bool, more func(
 			return nil
 		}
 		if !l.add(h.Name, h.Size, -1, h.ModTime, entryKind(h)) || more != nil && !more() {
-			d.note("The listing is of the part that was read.")
+			d.note("The listing is of the first %s of the file.", quantity.Size(reached()))
 			l.finish(d)
 			return nil
 		}

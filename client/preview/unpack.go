@@ -154,7 +154,7 @@ func (p packing) tarred(ctx context.Context, d *Doc, in input) error {
 	}
 	defer end()
 	d.Kind = p.name + ", tar archive"
-	return listTar(ctx, d, &stopReader{r, mostTarred}, in.complete, nil)
+	return listTar(ctx, d, &stopReader{r, mostTarred}, in.complete, in.fetched, nil)
 }
 
 // errStop is the end of the content that is unpacked.
