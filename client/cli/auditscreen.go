@@ -78,7 +78,7 @@ func (a *app) checkCopy(ctx context.Context, from auditFile) (LogState, error) {
 	case v.Key == "":
 		return LogState{Text: quantity.Plural(int(v.Events), "event", "events") + " whole, but no signature was verified: give --key"}, nil
 	}
-	return LogState{Text: fmt.Sprintf("log whole up to %s, unsigned tail %s", quantity.Count(v.Signed), quantity.Count(v.Events-v.Signed))}, nil
+	return LogState{Text: fmt.Sprintf("log whole up to event %s, %s newer not signed", quantity.Count(v.Signed), quantity.Count(v.Events-v.Signed))}, nil
 }
 
 // exportState describes an export, which was verified when it was opened.

@@ -105,7 +105,9 @@ func scenes() []scene {
 				return audit.Standing{Events: 1_284_050, At: now()}, nil
 			}
 			w.book.sinks = []api.Sink{{Name: "siem", LagSeconds: 4}, {Name: "archive"}}
-		}, func(t *testing.T, w *program) { w.Want(t, "log whole up to 1,284,050", "tail 62", "14:10 UTC") }},
+		}, func(t *testing.T, w *program) {
+			w.Want(t, "log whole ", "to event 1,284,050, 62 ", "not signed yet, ", "14:10 UTC")
+		}},
 		{"state-changed", func(w *program) {
 			w.standing = func(context.Context) (audit.Standing, error) {
 				return audit.Standing{Events: 1_261_530, At: now(), Finding: safetext.New("The audit log was rolled back.")}, nil

@@ -94,12 +94,12 @@ func (p *Pane) logState() part {
 	case s.Events == 0:
 		return part{"the log has no checkpoints", t.Warn}
 	}
-	text, unsealed, verified := "log whole up to "+quantity.Count(s.Events), ", unsealed tail ", ", verified "
+	text, newer, verified := "log whole up to event "+quantity.Count(s.Events), " newer not signed yet", ", verified "
 	if p.w < 110 {
-		unsealed, verified = ", tail ", ", "
+		text, newer, verified = "log whole to event "+quantity.Count(s.Events), " not signed yet", ", "
 	}
 	if s.tail > 0 {
-		text += unsealed + quantity.Count(s.tail)
+		text += ", " + quantity.Count(s.tail) + newer
 	}
 	return part{text + verified + p.clock(s.At), t.OK}
 }

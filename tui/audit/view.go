@@ -292,18 +292,22 @@ func (p *Pane) blank(w, h int) string {
 	return strings.Join(pane.Center(out, w, h), "\n")
 }
 
-// Status returns the keys of the text field, or a failure.
+// FieldKeys returns the keys of the filter and of the file of an export.
+func (p *Pane) FieldKeys() [][2]string {
+	if p.typing {
+		return [][2]string{{"enter", "apply"}, {"tab", "complete"}, {"up", "earlier filters"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
+	}
+	return [][2]string{{"enter", "export"}, {"tab", "whole range: on or off"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
+}
+
+// Status returns the title of a choice of keys, or a failure.
 func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	switch {
-	case p.export != nil && p.export.typing():
-		return t.Keys(w-2, [2]string{"tab", "whole range: on or off"}), ""
 	case p.grouping:
 		return t.Text.Paint("Count the events by"), ""
-	case p.open != nil, p.answer != nil, p.export != nil:
+	case p.open != nil, p.answer != nil, p.export != nil, p.typing:
 		return "", ""
-	case p.typing:
-		return t.Keys(w-2, [2]string{"enter", "apply"}, [2]string{"tab", "complete"}, [2]string{"up", "earlier filters"}, [2]string{"esc", "cancel"}), ""
 	case p.problem.text != "" && len(p.lines) > 0:
 		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint(p.Env.Keys.Shown(keys.Audit, keys.Reload) + " try again")
 	case len(p.lines) > 0:
