@@ -113,8 +113,9 @@ type ends struct {
 // sums are the batch's totals and rate.
 type sums struct {
 	totals  totals
-	meter   meter
-	ticking bool // a goroutine measures
+	gauge                          // of all transfers
+	folders map[*transfer]struct{} // with a file under way since the measuring began
+	ticking bool                   // a goroutine measures
 }
 
 // wake holds the signals between goroutines.

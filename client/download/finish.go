@@ -47,6 +47,7 @@ func (e *Engine) ended(ctx context.Context, t *transfer, state State, err error)
 // leaveWindow runs under mu.
 func (e *Engine) leaveWindow(t *transfer) {
 	delete(e.window.active, t)
+	e.account(t)
 	if t.isSmall() {
 		e.window.smallIn--
 		e.window.smallSum -= t.req.Size

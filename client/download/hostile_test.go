@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	localname "usher/client/download/name"
 	"usher/client/download/name/nametest"
 	"usher/client/download/part"
@@ -74,9 +74,7 @@ func hostileFolder(t *testing.T, on stack, fold bool) {
 				t.Errorf("%q: %v", name, tr.Err)
 			}
 			continue
-		case errors.Is(tr.Err, &api.Error{Code: api.BadRequest}) && strings.Contains(name, "\x00"): // S3 accepts NUL, usher does not
-			continue
-		case errors.Is(tr.Err, denied) && strings.ContainsRune(name, utf8.RuneError): // nor invalid UTF-8
+		case errors.Is(tr.Err, ErrName) && shape.KeyProblem(tr.Key) != "": // a NUL, or not UTF-8
 			continue
 		default:
 			t.Errorf("%q: %v, %v", name, tr.State, tr.Err)

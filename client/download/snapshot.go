@@ -98,14 +98,14 @@ func (e *Engine) tick(now time.Time) bool {
 	e.mu.Lock()
 	rest := e.sums.totals.bytes - e.sums.totals.doneBytes
 	for t := range e.window.active {
+		e.account(t)
 		t.slot.meter.tick(t.progress.Fetched.Load(), now)
 		rest -= t.progress.Done.Load()
 	}
-	instant := e.sums.meter.tick(e.fetcher.Moved(), now)
+	instant := e.sums.tick(now)
 	e.admit()
 	if len(e.window.active) == 0 || e.ctx.Err() != nil {
-		e.sums.ticking = false
-		e.sums.meter = meter{}
+		e.sums.stop()
 	}
 	goOn := e.sums.ticking
 	e.mu.Unlock()
@@ -125,8 +125,8 @@ func (e *Engine) Snapshot() Snapshot {
 	if f := e.window.first; f != nil {
 		s.First = f.id
 	}
-	var rest int64 // of the transfers that can move
-	begun := map[*transfer]*underWay{}
+	var rest int64                 // of the transfers that can move
+	begun := map[*transfer]int64{} // bytes of a folder's files that have begun and not ended
 	for _, t := range e.list.order {
 		s.Transfers = append(s.Transfers, e.copyOf(t))
 		if t.req.Folder || t.state == Done || t.state == Skipped || t.state == Cancelled {
@@ -139,22 +139,19 @@ func (e *Engine) Snapshot() Snapshot {
 		if t.batched {
 			s.BytesDone += done
 		}
-		if p := t.parent; p != nil {
-			if begun[p] == nil {
-				begun[p] = &underWay{}
-			}
-			begun[p].done += done
-			begun[p].rate += t.slot.meter.rate
+		if t.parent != nil {
+			begun[t.parent] += done
 		}
 		if t.state != Paused && !t.state.Finished() {
 			rest += max(t.size-done, 0)
 		}
 	}
 	for i, t := range e.list.order {
-		if m, c := begun[t], &s.Transfers[i]; m != nil {
-			c.Done += m.done
-			c.Rate = m.rate
-			c.Left = leftAt(m.rate, c.Size-c.Done)
+		c := &s.Transfers[i]
+		c.Done += begun[t]
+		if t.req.Folder && t.state == Running {
+			c.Rate = t.folder.meter.rate
+			c.Left = leftAt(c.Rate, c.Size-c.Done)
 		}
 	}
 	for t := range e.list.walks {
@@ -162,12 +159,6 @@ func (e *Engine) Snapshot() Snapshot {
 	}
 	s.Left = leftOfAll(leftAt(e.sums.meter.rate, rest), s.Transfers)
 	return s
-}
-
-// underWay sums up a folder's files that have begun and not ended.
-type underWay struct {
-	done int64
-	rate float64
 }
 
 // copyOf runs under mu.

@@ -57,6 +57,7 @@ type slot struct {
 	weight int                     // in largeIn
 	yields bool                    // goes back to its place in the list, not to the end of the queue
 	meter  meter
+	moved  int64 // of progress.Fetched, in the sums of groups
 }
 
 // folderState is the part of a transfer that only a folder has.
@@ -68,6 +69,7 @@ type folderState struct {
 	urls     bool            // the next page is requested with URLs: see expect
 	omitted  int             // names that the server left out
 	files    totals
+	gauge          // of its files
 	children int   // not finished
 	firstErr error // of its files
 	walkErr  error // of the walk

@@ -86,6 +86,8 @@ func (p *Pane) runs(x *download.Transfer) []string {
 	case x.Folder && x.Counting:
 		found := p.found(x.Files)
 		return []string{join(found, rate), found}
+	case !x.Folder && x.Done == 0 && x.Quiet < quiet:
+		return []string{"starting"}
 	case x.Quiet >= quiet:
 		return []string{noData(x.Quiet, quantity.Remaining), noData(x.Quiet, quantity.Short), "no data " + quantity.Short(x.Quiet)}
 	case x.Folder:

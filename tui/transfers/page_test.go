@@ -281,7 +281,7 @@ func TestTimesOfAPageHaveOneForm(t *testing.T) {
 	p := page(t)
 	left := 154 * time.Second
 	s := download.Snapshot{Files: 4, Bytes: 4000, Running: 1, Rate: 2e6, Left: left, Transfers: []download.Transfer{
-		{ID: 1, Bucket: "b", Key: "file", Size: 1000, State: download.Running, Rate: 1e6, Left: left},
+		{ID: 1, Bucket: "b", Key: "file", Size: 1000, Done: 10, State: download.Running, Rate: 1e6, Left: left},
 		{ID: 2, Bucket: "b", Key: "folder/", Size: 3000, State: download.Running, Folder: true, Files: 3, Rate: 1e6, Left: left},
 	}}
 	p.Handle(transfers.Refreshed{Snapshot: s})

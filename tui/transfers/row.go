@@ -84,6 +84,9 @@ func word(t *theme.Theme, x *download.Transfer) (sign, text string, style theme.
 func Short(t download.Transfer) string {
 	switch t.State {
 	case download.Running:
+		if t.Done == 0 {
+			return "starts"
+		}
 		return quantity.Percent(t.Done, max(t.Size, t.Done+1))
 	case download.Verifying:
 		return "check"
@@ -234,12 +237,12 @@ func share(x *download.Transfer) float64 {
 	return quantity.Share(x.Done, x.Size)
 }
 
-// percent is 100 only from verification on.
+// percent is 100 only from verification on. It is empty before the first byte.
 func percent(x *download.Transfer) string {
 	switch {
 	case x.State == download.Verifying:
 		return "100%"
-	case x.Size < 0:
+	case x.Size < 0 || x.Done == 0:
 		return ""
 	}
 	return fmt.Sprintf("%d%%", min(99, quantity.PercentOf(x.Done, max(x.Size, x.Done, 1))))

@@ -32,6 +32,7 @@ func (p *Pane) Front(is bool) { p.inFront = is }
 
 // Over SSH, rates and times left change every steadyTime: their last digits differ in
 // each copy of the queue, and each change has a movement and a color before it. Bars are short for the same reason. A time left of at most exactLeft is always exact.
+// The total and the folders change together: the rate of a folder is part of the total.
 const (
 	steadyTime = 5 * time.Second
 	exactLeft  = 10 * time.Second
@@ -43,6 +44,7 @@ func (p *Pane) steady(s *download.Snapshot) {
 		p.measured = p.ticks
 		return
 	}
+	same := s.Running == p.snap.Running && steadies(p.snap.Left, s.Left)
 	before := make(map[download.ID]*download.Transfer)
 	for i := range p.snap.Transfers {
 		if t := &p.snap.Transfers[i]; t.State == download.Running {
@@ -50,12 +52,17 @@ func (p *Pane) steady(s *download.Snapshot) {
 		}
 	}
 	for i := range s.Transfers {
+		if t := &s.Transfers[i]; t.Folder && before[t.ID] != nil {
+			same = same && steadies(before[t.ID].Left, t.Left)
+		}
+	}
+	for i := range s.Transfers {
 		t := &s.Transfers[i]
-		if b := before[t.ID]; b != nil && t.State == download.Running && t.Quiet == 0 && b.Quiet == 0 && steadies(b.Left, t.Left) {
+		if b := before[t.ID]; b != nil && t.State == download.Running && t.Quiet == 0 && b.Quiet == 0 && steadies(b.Left, t.Left) && (same || !t.Folder) {
 			t.Rate, t.Left = b.Rate, b.Left
 		}
 	}
-	if s.Running == p.snap.Running && steadies(p.snap.Left, s.Left) {
+	if same {
 		s.Rate, s.Left = p.snap.Rate, p.snap.Left
 	}
 }

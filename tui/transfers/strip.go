@@ -9,8 +9,15 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// percent formats the completed part of the batch. It is 100% only at the end.
-func (p *Pane) percent() string { return fmt.Sprintf("%d%%", p.percentOf()) }
+// percent formats the completed part of the batch. It is 100% only at the end, and
+// empty before the first byte.
+func (p *Pane) percent() string {
+	pct := p.percentOf()
+	if pct == 0 && p.snap.BytesDone == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d%%", pct)
+}
 
 func (p *Pane) percentOf() int {
 	s := p.snap
@@ -30,7 +37,10 @@ func (p *Pane) Strip() []string {
 		return nil
 	}
 	t, s := p.Env.Theme, p.snap
-	pct := t.Text.Paint(" " + p.percent())
+	pct := ""
+	if done := p.percent(); done != "" {
+		pct = t.Text.Paint(" " + done)
+	}
 	if !p.tally.active {
 		sign := t.Warn.Paint(t.Glyphs.Paused)
 		return []string{sign + t.Muted.Paint(" paused ") + pct, sign + pct}
@@ -40,6 +50,9 @@ func (p *Pane) Strip() []string {
 		return []string{sign + pct + t.Warn.Paint("  "+held), sign + pct + t.Warn.Paint("  "+heldShort(held))}
 	}
 	sign := t.Accent.Paint(t.Glyphs.Down)
+	if pct == "" && s.Counting == 0 {
+		pct = t.Muted.Paint(" starting")
+	}
 	running, counting, rate, left := "", "", "", ""
 	if s.Running > 0 {
 		running = t.Text.Paint(" " + quantity.Count(s.Running) + " running ")
@@ -75,7 +88,10 @@ func (p *Pane) Window() (title string, bar *tea.ProgressBar) {
 	default:
 		say = quantity.Plural(max(1, s.Files-s.FilesDone-s.FilesFailed), "download", "downloads")
 	}
-	return fmt.Sprintf("%d%%, %s", pct, say), tea.NewProgressBar(state, pct)
+	if done := p.percent(); done != "" {
+		say = done + ", " + say
+	}
+	return say, tea.NewProgressBar(state, pct)
 }
 
 // Dock draws the queue below the browser in a tall window, h lines with its head.
