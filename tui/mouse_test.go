@@ -183,3 +183,37 @@ func TestGlyphs(t *testing.T) {
 		}
 	}
 }
+
+// A click selects a row of a page over the browser. A click on the selected row opens
+// it where enter does.
+func TestMouseOnPagesOverTheBrowser(t *testing.T) {
+	set := func(w *program) { w.deps.Mouse = true }
+	play(t, set, func(t *testing.T, w *program) {
+		w.Press("j", "j", "j", "H")
+		w.Wait(time.Second)
+		w.click(t, "UIORUnfndfhnw", tea.MouseLeft)
+		w.Press("y", "v")
+		w.Wait(time.Second)
+		w.Want(t, "Sent to the clipboard: UIORUnfndfhnw89493jJFJ.rmSpXd3dIbrH")
+	})
+	play(t, set, func(t *testing.T, w *program) {
+		w.Press("t", "H")
+		w.Wait(time.Second)
+		w.click(t, "2025-auditor-opinion", tea.MouseLeft)
+		w.Want(t, "audit event 01M8E3S2")
+		w.click(t, "2025-auditor-opinion", tea.MouseLeft)
+		w.Wait(time.Second)
+		w.Want(t, "▌  2025-auditor-opinion-signed.pdf")
+	})
+	copies := copied(t.TempDir())
+	play(t, func(w *program) { copies(w); set(w) }, func(t *testing.T, w *program) {
+		w.Press("=")
+		w.Wait(3 * time.Second)
+		w.click(t, "unchecked.csv", tea.MouseLeft)
+		w.Want(t, "Compared with the local copy")
+		w.click(t, "unchecked.csv", tea.MouseLeft)
+		w.Wait(time.Second)
+		w.Not(t, "Compared with the local copy")
+		w.Want(t, "▌  unchecked.csv")
+	})
+}

@@ -344,3 +344,27 @@ func run(m tea.Model, cmd tea.Cmd) {
 		m.Update(msg)
 	}
 }
+
+// A click selects a row. A click on the selected row opens it.
+func TestMouse(t *testing.T) {
+	play(t, func(w *program) { w.deps.Mouse = true }, func(t *testing.T, w *program) {
+		w.find(file)
+		click := func() {
+			t.Helper()
+			for y, l := range strings.Split(w.Text(), "\n") {
+				if strings.HasPrefix(strings.TrimLeft(l, " ▌"), "chen.wei ") {
+					w.Send(tea.MouseClickMsg{X: 4, Y: y, Button: tea.MouseLeft})
+					w.Wait(time.Second)
+					return
+				}
+			}
+			t.Fatalf("no row of chen.wei on\n%s", w.Text())
+		}
+		click()
+		w.wantAsked(t, "who "+folder, "who "+file)
+		click()
+		w.Wait(time.Second)
+		w.Want(t, "chen.wei can read this file")
+		w.wantAsked(t, "who "+folder, "who "+file, "explain chen.wei "+file)
+	})
+}
