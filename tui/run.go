@@ -31,7 +31,7 @@ func Run(ctx context.Context, p linear.Program, t Terminal) error {
 	// A signal cancels ctx (client/cli), which ends the program.
 	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}
 	if runtime.GOOS != "windows" {
-		options = append(options, tea.WithInput(&input{t.In, func() { cancel(errGone) }}))
+		options = append(options, tea.WithInput(&input{File: t.In, gone: func() { cancel(errGone) }}))
 	}
 	var model tea.Model = p
 	var out *linear.Output
@@ -65,14 +65,23 @@ func Run(ctx context.Context, p linear.Program, t Terminal) error {
 // input, which in raw mode is the end of the terminal.
 type input struct {
 	*os.File
-	gone func()
+	gone   func()
+	pasted pasted
+	rest   []byte // for the next Read
 }
 
 // Read implements io.Reader.
 func (i *input) Read(b []byte) (int, error) {
-	n, err := i.File.Read(b)
+	n := len(b)
+	if n > len(pasteEnd) {
+		n -= len(pasteEnd) // a part of a mark can join the bytes of one read
+	}
+	n, err := i.File.Read(b[:n])
 	if err != nil {
 		i.gone()
 	}
+	i.rest = i.pasted.appendTo(i.rest, b[:n])
+	n = copy(b, i.rest)
+	i.rest = append(i.rest[:0], i.rest[n:]...)
 	return n, err
 }
