@@ -103,7 +103,7 @@ soak: ## The long versions: big objects, many kills (needs what test-rig needs)
 	USHER_SOAK=1 $(GO) test -timeout 60m ./client/cli/ ./client/evidence/ ./session/ ./backend/ ./backend/serve/ ./client/download/ ./backend/audit/...
 	USHER_SOAK=1 $(GO) test -timeout 120m -run '^(TestRandomKeys|TestSignalsRestoreTheTerminal)$$' . ./tui/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
-	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 60m -run '^(TestAmazonLambda|TestMoto)'
+	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 120m -run '^(TestAmazonLambda|TestMoto|TestXterm)'
 
 lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy module
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }

@@ -1,6 +1,7 @@
 // Emulators of the screen: xterm.js with each of its tables of widths. Input lines:
 // {"size":[columns,rows]} starts, {"write":base64} writes, {"dump":true} prints the
-// cells of each emulator, {"version":[row][column]text}.
+// cells of each emulator, {"version":[row][column]text}. A row that continues the row above
+// because of its width has one more cell.
 import { createInterface } from 'node:readline'
 import headless from '@xterm/headless'
 import unicode11 from '@xterm/addon-unicode11'
@@ -28,7 +29,8 @@ for await (const line of createInterface({ input: process.stdin })) {
       const rows = []
       for (let y = 0; y < t.rows; y++) {
         const row = t.buffer.active.getLine(t.buffer.active.viewportY + y)
-        rows.push(Array.from({ length: t.cols }, (_, x) => row.getCell(x).getWidth() === 0 ? '' : row.getCell(x).getChars() || ' '))
+        const cells = Array.from({ length: t.cols }, (_, x) => row.getCell(x).getWidth() === 0 ? '' : row.getCell(x).getChars() || ' ')
+        rows.push(row.isWrapped ? [...cells, 'wrapped'] : cells)
       }
       return [versions[i], rows]
     })

@@ -4,9 +4,9 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"regexp"
@@ -31,6 +31,12 @@ type layout struct{ columns, rows int }
 
 var layouts = []layout{{80, 24}, {120, 40}, {200, 50}}
 
+// patience is the longest time until a screen is right.
+const patience = time.Minute
+
+// errFault is a hostile text that acts, a column out of place, or two names alike.
+var errFault = errors.New("a fault")
+
 // cellsOf are the characters of a screen by row and column. The second cell of a wide
 // character is "".
 type cellsOf [][]string
@@ -40,6 +46,9 @@ type watched struct {
 	t       *testing.T
 	size    layout
 	pty     *os.File
+	home    string
+	last    string        // the sink before
+	wait    time.Duration // the longest time until a screen is right
 	mu      sync.Mutex
 	all     []byte // mu
 	passed  int    // bytes of all that the emulators have
@@ -52,7 +61,7 @@ type watched struct {
 // newEmulators starts x/vt and xterm.js without a program.
 func newEmulators(t *testing.T, size layout) *watched {
 	t.Helper()
-	w := &watched{t: t, size: size, vt: vt.NewEmulator(size.columns, size.rows)}
+	w := &watched{t: t, size: size, wait: patience, vt: vt.NewEmulator(size.columns, size.rows)}
 	go func() { _, _ = io.Copy(io.Discard, w.vt) }()
 	cmd := exec.CommandContext(t.Context(), "node", "xterm.mjs")
 	in, err := cmd.StdinPipe()
@@ -78,8 +87,13 @@ func newEmulators(t *testing.T, size layout) *watched {
 
 // watch starts the program with a path in the home of a person.
 func watch(p person, size layout, path string) *watched {
+	return watchProgram(p, size, tool(p.t, "USHER_RIG_USHER"), path)
+}
+
+func watchProgram(p person, size layout, program, path string) *watched {
 	w := newEmulators(p.t, size)
-	cmd := exec.Command(tool(p.t, "USHER_RIG_USHER"), path)
+	w.home = p.home
+	cmd := exec.Command(program, path)
 	cmd.Env, cmd.Dir = append(p.env, "TERM=xterm-256color", "SSH_TTY=/dev/pts/0"), p.home
 	f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: uint16(size.rows), Cols: uint16(size.columns)})
 	if err != nil {
@@ -137,6 +151,12 @@ func (w *watched) screens() map[string]cellsOf {
 	if err != nil {
 		w.t.Fatalf("xterm.js: %v", err)
 	}
+	all["x/vt"] = w.own()
+	return all
+}
+
+// own returns the cells of x/vt.
+func (w *watched) own() cellsOf {
 	own := make(cellsOf, w.size.rows)
 	for y := range own {
 		own[y] = make([]string, w.size.columns)
@@ -146,23 +166,37 @@ func (w *watched) screens() map[string]cellsOf {
 			}
 		}
 	}
-	all["x/vt"] = own
-	return all
+	return own
 }
 
 // until waits until the screens of all emulators pass a check.
 func (w *watched) until(what string, check func(cellsOf) error) {
 	w.t.Helper()
-	var err error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	if err := w.seen(check); err != nil {
+		w.t.Fatalf("%s at %v: %v", what, w.size, err)
+	}
+}
+
+// seen is until with an error. The screens are read after a pause of the output, and
+// x/vt first, because it needs no process.
+func (w *watched) seen(check func(cellsOf) error) error {
+	err := errors.New("there is no output")
+	for end := time.Now().Add(w.wait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		w.mu.Lock()
 		fresh := slices.Clone(w.all[w.passed:])
 		w.passed = len(w.all)
 		w.mu.Unlock()
 		if err := w.write(fresh); err != nil {
-			w.t.Fatalf("%s at %v: %v", what, w.size, err)
+			return err
 		}
-		err = nil
+		if len(fresh) > 0 {
+			continue
+		}
+		own := w.own()
+		if err = check(own); err != nil {
+			err = fmt.Errorf("x/vt: %w\n%s", err, own)
+			continue
+		}
 		screens := w.screens()
 		for name, screen := range screens {
 			if e := check(screen); e != nil {
@@ -174,10 +208,10 @@ func (w *watched) until(what string, check func(cellsOf) error) {
 			err = sameLines(screens)
 		}
 		if err == nil {
-			return
+			return nil
 		}
 	}
-	w.t.Fatalf("%s at %v: %v", what, w.size, err)
+	return err
 }
 
 func (s cellsOf) String() string {
@@ -188,13 +222,17 @@ func (s cellsOf) String() string {
 	return b.String()
 }
 
-// sameLines compares the lines between panes and around boxes.
+// sameLines compares the lines between panes and around boxes. A row that is wider than
+// the screen continues on the next.
 func sameLines(all map[string]cellsOf) error {
 	for name, screen := range all {
 		for y, row := range screen {
+			if len(row) != len(all["x/vt"][y]) {
+				return fmt.Errorf("%w: %s: row %d is wider than the screen: %s", errFault, name, y-1, strings.Join(screen[y-1], ""))
+			}
 			for x, c := range row {
 				if own := all["x/vt"][y][x]; (c == "│" || own == "│") && c != own {
-					return fmt.Errorf("%s: row %d: %q at column %d, not %q\n%s\n%s", name, y, c, x, own, strings.Join(row, ""), strings.Join(all["x/vt"][y], ""))
+					return fmt.Errorf("%w: %s: row %d: %q at column %d, not %q\n%s\n%s", errFault, name, y, c, x, own, strings.Join(row, ""), strings.Join(all["x/vt"][y], ""))
 				}
 			}
 		}
@@ -202,12 +240,16 @@ func sameLines(all map[string]cellsOf) error {
 	return nil
 }
 
-// parser finds control characters that do not draw, whatever the parts of the output.
-type parser struct{ rest string }
+// parser finds the characters of an output that act on a terminal without drawing, and
+// those that no reader sees.
+type parser struct {
+	rest  string // the beginning of a sequence or of a character
+	marks int    // combining marks on the last letter
+}
 
 var (
 	drawing = regexp.MustCompile(`^\x1b(\[[0-9;:<=>? ]*[!$ ]?[mABCDEFGHWdJKLXMPST@hlruqbIpnc]|[M78]|\](2;usher|9;4;|10;|11;|112)[^\x07\x1b]*(\x07|\x1b\\))`)
-	partial = regexp.MustCompile(`^\x1b(\[[0-9;:<=>?! $]*|\][^\x07]{0,1000})?$`)
+	partial = regexp.MustCompile(`^\x1b(\[[0-9;:<=>?! $]*|\][^\x07\x1b]{0,1000}\x1b?)?$`)
 )
 
 func (p *parser) read(b []byte) error {
@@ -223,14 +265,21 @@ func (p *parser) read(b []byte) error {
 				p.rest = s
 				return nil
 			} else {
-				return fmt.Errorf("a sequence of no use: %.40q", s)
+				return fmt.Errorf("%w: a sequence of no use: %.40q", errFault, s)
 			}
 		case r == utf8.RuneError && n == 1 && !utf8.FullRuneInString(s):
 			p.rest = s
 			return nil
-		case r == utf8.RuneError && n == 1 || r == '\x7f' || r >= 0x80 && r < 0xa0 || r < ' ' && !strings.ContainsRune("\r\n\b\t", r) || unicode.Is(unicode.Bidi_Control, r):
-			return fmt.Errorf("a character that acts: %.40q", s)
+		case unicode.Is(unicode.M, r):
+			if p.marks++; p.marks > 4 || safetexttest.Leaks("a"+s[:n]) != nil {
+				return fmt.Errorf("%w: a mark too many: %.40q", errFault, s)
+			}
+			s = s[n:]
+			continue
+		case !strings.ContainsRune("\r\n\b\t", r) && safetexttest.Leaks(s[:n]) != nil:
+			return fmt.Errorf("%w: a character that acts or is invisible: %.40q", errFault, s)
 		}
+		p.marks = 0
 		s = s[n:]
 	}
 	return nil
@@ -242,7 +291,7 @@ func inColumns(screen cellsOf) error {
 	size, modified, head := -1, -1, -1
 	for y, row := range screen {
 		for x := range row {
-			if strings.HasPrefix(strings.Join(row[x:], ""), "Size  Modified") {
+			if row[x] == "S" && strings.HasPrefix(strings.Join(row[x:], ""), "Size  Modified") {
 				size, modified, head = x, x+6, y
 			}
 		}
@@ -264,10 +313,10 @@ func inColumns(screen cellsOf) error {
 			continue
 		}
 		if row[size+3] != "B" || !date.MatchString(strings.Join(row[modified:modified+10], "")) {
-			return fmt.Errorf("a column is not in its place: %s", text)
+			return fmt.Errorf("%w: a column is not in its place: %s", errFault, text)
 		}
 		if seen[name] {
-			return fmt.Errorf("two names look the same: %s", text)
+			return fmt.Errorf("%w: two names look the same: %s", errFault, text)
 		}
 		seen[name] = true
 	}
@@ -285,122 +334,16 @@ func ada(t *testing.T, names []string) person {
 	for _, name := range names {
 		w.Put(t, "company-reports", "annual/names/"+name, strings.Repeat(name+"\n", 3))
 	}
+	return signedIn(t, w, "ada")
+}
+
+// signedIn returns a person with a home directory of its own.
+func signedIn(t *testing.T, w *demotest.Demo, name string) person {
 	p := newPerson(t, w)
 	for _, a := range w.People {
-		if a.Username == "ada" {
-			p.usher(a.Password+"\n", "login", "--username", "ada", "--password-stdin")
+		if a.Username == name {
+			p.usher(a.Password+"\n", "login", "--username", name, "--password-stdin")
 		}
 	}
 	return p
-}
-
-// TestXtermNames shows random names in the real program, a page at a time: 400 of
-// them, with USHER_SOAK=1 100,000.
-func TestXtermNames(t *testing.T) {
-	t.Parallel()
-	count := 400
-	if os.Getenv("USHER_SOAK") != "" {
-		count = 100_000
-	}
-	random := rand.New(rand.NewPCG(19, 6))
-	names := map[string]bool{}
-	for len(names) < count {
-		names[fmt.Sprintf("%s%d", randomName(random), len(names))] = true
-	}
-	var all []string
-	for name := range names {
-		all = append(all, name)
-	}
-	p := ada(t, all)
-	pages := 0
-	for i, size := range layouts {
-		if i > 0 && count > 1000 {
-			break
-		}
-		w := watch(p, size, "company-reports/annual/names/")
-		w.until("the first page", inColumns)
-		for last := ""; ; {
-			at := ""
-			w.until("a page", func(s cellsOf) error {
-				m := position.FindStringSubmatch(s.String())
-				if m == nil || m[1] == last && m[2] != "100" {
-					return fmt.Errorf("no further page than %s", last)
-				}
-				at = m[1]
-				if m[2] == "100" {
-					at = "end"
-				}
-				return inColumns(s)
-			})
-			pages++
-			if at == "end" {
-				break
-			}
-			last = at
-			_, _ = io.WriteString(w.pty, "\x1b[6~")
-		}
-	}
-	t.Logf("TERMINAL world=pty names=%d pages=%d emulators=4 control_bytes=0 columns_out_of_place=0 alike=0", count, pages)
-}
-
-var position = regexp.MustCompile(`row ([\d,]+) of [\d,]+(?: and more)?, (\d+)%`)
-
-// randomName returns a name that a bucket takes: any text but NUL and "/".
-func randomName(random *rand.Rand) string {
-	scripts := []*unicode.RangeTable{unicode.Devanagari, unicode.Bengali, unicode.Tamil, unicode.Thai, unicode.Khmer, unicode.Tibetan, unicode.Myanmar, unicode.Arabic, unicode.Hangul, unicode.Han, unicode.Mn, unicode.Mc, unicode.So, unicode.L, unicode.Cf}
-	payloads := safetexttest.Payloads()
-	var b strings.Builder
-	for range 1 + random.IntN(8) {
-		switch random.IntN(5) {
-		case 0:
-			b.WriteString(payloads[random.IntN(len(payloads))].Text)
-		case 1:
-			b.WriteRune(rune(random.IntN(0x2fff)))
-		case 2:
-			b.WriteString("file-")
-		default:
-			table := scripts[random.IntN(len(scripts))]
-			for range 1 + random.IntN(5) {
-				b.WriteRune(in(table, random))
-			}
-		}
-	}
-	name := strings.ToValidUTF8(b.String(), "?")
-	return strings.NewReplacer("\x00", "", "/", "").Replace(name)
-}
-
-// in returns a character of a table.
-func in(table *unicode.RangeTable, random *rand.Rand) rune {
-	n := random.IntN(len(table.R16) + len(table.R32))
-	if n < len(table.R16) {
-		r := table.R16[n]
-		return rune(r.Lo) + rune(random.IntN(int(r.Hi-r.Lo)/int(r.Stride)+1))*rune(r.Stride)
-	}
-	r := table.R32[n-len(table.R16)]
-	return rune(r.Lo) + rune(random.IntN(int(r.Hi-r.Lo)/int(r.Stride)+1))*rune(r.Stride)
-}
-
-// TestXtermControls: the checks find unescaped texts, and names that only have the
-// cells of one measure.
-func TestXtermControls(t *testing.T) {
-	t.Parallel()
-	for _, p := range safetexttest.Payloads() {
-		var control parser
-		if err := control.read([]byte("\x1b[1;1H" + p.Text + "\x1b[m ")); err == nil && safetexttest.Leaks(p.Text) != nil && strings.ContainsFunc(p.Text, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\r\n\b\t\x1b", r) }) {
-			t.Errorf("%s is not found", p.Name)
-		}
-	}
-	// As many spaces as the name has cells in x/vt, which measures characters.
-	w := newEmulators(t, layout{80, 6})
-	head := "   Name" + strings.Repeat(" ", 25) + "Size  Modified\r\n"
-	row := "   मौसम-रिपोर्ट.csv" + strings.Repeat(" ", 18) + "12 B  2026-07-10\r\n\r\n"
-	if err := w.write([]byte(head + row)); err != nil {
-		t.Fatal(err)
-	}
-	for name, screen := range w.screens() {
-		err := inColumns(screen)
-		if name == "x/vt" && err != nil || (name == "6" || name == "11") && err == nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 }
