@@ -78,7 +78,7 @@ const pageDown = "\x1b[6~"
 // rowOf is a row of a name: its number and its size.
 var rowOf = regexp.MustCompile(`(\d+) +[\d.,]+ k?B  \d{4}-`)
 
-var position = regexp.MustCompile(`row ([\d,]+) of [\d,]+(?: and more)?`)
+var position = regexp.MustCompile(`row ([\d,]+) of [\d,]*\d( and more)?`)
 
 // randomName returns a name that a bucket takes: any text but NUL and "/".
 func randomName(random *rand.Rand) string {
