@@ -59,7 +59,7 @@ man: ## The manual pages of all commands, in bin/man
 
 # Three packages at a time: tests of servers and terminals wait more than they compute.
 test: ## All that needs only Go
-	$(GO) test -p 3 $(PKGS)
+	$(GO) test -p 3 -timeout 20m $(PKGS)
 	$(GO) test -C $(PACKAGE) ./...
 
 # Tests without a concurrent part of usher, which only make test plays: negative controls
@@ -68,10 +68,10 @@ NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithout
 
 race: ## The same under the race detector (needs a C compiler)
 	@# make test and make lint vet the same packages.
-	$(GO) test -p 3 -race -short -vet=off -skip '$(NORACE)' $$($(GO) list $(PKGS) | grep -v '^usher/tui')
+	$(GO) test -p 3 -timeout 20m -race -short -vet=off -skip '$(NORACE)' $$($(GO) list $(PKGS) | grep -v '^usher/tui')
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
 	@# one context of the race detector, which crashes it now and then.
-	$(GO) test -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui/...
+	$(GO) test -timeout 20m -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui/...
 
 test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm, tmux, boto3)
 	cd backend/sandbox/rig && ./run

@@ -61,7 +61,10 @@ func (q *quota) take(ctx context.Context, sub string) error {
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, dynamo.ErrCondition) {
+		switch {
+		case ctx.Err() != nil: // the wait ended during the call
+			return fmt.Errorf("waiting for the directory: %w", identity.ErrBusy)
+		case !errors.Is(err, dynamo.ErrCondition):
 			return unavailable(err)
 		}
 		next := now.Truncate(time.Second).Add(time.Second).Sub(now)
