@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/charmbracelet/colorprofile"
+
 	"usher/backend/api"
 	"usher/client/download"
 	"usher/session"
@@ -212,4 +214,18 @@ func stages(t *testing.T) (out []string) {
 		t.Fatalf("only %q are stages", out)
 	}
 	return out
+}
+
+// A dialog fits into the smallest window, with its keys.
+func TestDialogsFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newProgram(func(w *program) { w.deps.DownloadDir = "/home/alice/" + strings.Repeat("reports/", 60) })
+		w.open(t, 72, 18, colorprofile.ASCII)
+		w.Press("i")
+		w.Wait(time.Second)
+		if n := strings.Count(w.model.View().Content, "\n") + 1; n > 18 {
+			t.Errorf("%d lines", n)
+		}
+		w.Want(t, "Session", "close")
+	})
 }

@@ -62,7 +62,7 @@ func terminal(v *tea.View, still, mouse bool) {
 
 // over draws a dialog over the window.
 func over(v *tea.View, t *theme.Theme, d dialog.Dialog, w, h int) {
-	box := d.View(t, w, h)
+	box := dialog.Fit(d.View(t, w, h), h)
 	x, y := dialog.Position(box, w, h)
 	v.Content = dialog.Over(t, t.Behind(v.Content), box, w, h)
 	v.Cursor = nil

@@ -73,6 +73,15 @@ func widest(box string) int {
 	return n
 }
 
+// Fit shortens a box to h lines. Its title and its last lines, which have the keys, stay.
+func Fit(box string, h int) string {
+	lines := strings.Split(box, "\n")
+	if over := len(lines) - h; over > 0 && h > 1 {
+		lines = slices.Delete(lines, 1, 1+over)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // Choice is an option of a Question.
 type Choice struct {
 	Keys  []string // the first is displayed

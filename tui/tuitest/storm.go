@@ -265,7 +265,7 @@ func (s *Storm) draw() {
 	}
 	lines := strings.Split(content, "\n")
 	if len(lines) > max(1, s.h) {
-		s.fail("%d lines in a window of %dx%d", len(lines), s.w, s.h)
+		s.fail("%d lines in a window of %dx%d:\n%s", len(lines), s.w, s.h, content)
 	}
 	for _, l := range lines {
 		if s.w >= 72 && s.h >= 18 && format.Width(l) > s.w {
