@@ -95,9 +95,7 @@ func TestDeviceSignInOnTheScreen(t *testing.T) {
 	s.keys(wrongNumber(approved.Number), "enter")
 	s.shows("That is not the number on the page.")
 	s.keys(approved.Number, "enter")
-	s.shows("● grace", "company-reports")
-	s.keys("enter")
-	s.shows("annual/")
+	s.shows("● grace", "2018-annual-report.pdf") // the only folder opens
 	s.keys("q")
 	s.unwritten(filepath.Dir(downloads), in, approved)
 }

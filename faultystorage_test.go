@@ -33,7 +33,7 @@ func listingFaults() map[string]func(*objecttest.Listing) {
 	}
 	return map[string]func(*objecttest.Listing){
 		"none":         nil,
-		"unquoted":     odd(func(r *objecttest.Row) { r.ETag = r.ETag[min(1, len(r.ETag)):max(1, len(r.ETag)-1)] }),
+		"unquoted":     odd(func(r *objecttest.Row) { r.ETag = strings.Trim(r.ETag, `"`) }),
 		"no-etags":     odd(func(r *objecttest.Row) { r.ETag = `""` }),
 		"no-dates":     odd(func(r *objecttest.Row) { r.Modified = "yesterday" }),
 		"no-sizes":     odd(func(r *objecttest.Row) { r.Size = "-1" }),
