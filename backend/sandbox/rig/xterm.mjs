@@ -9,9 +9,12 @@ import graphemes from '@xterm/addon-unicode-graphemes'
 
 const versions = ['6', '11', '15-graphemes']
 let terminals = []
+// xterm.js loses a character of three bytes if two of them come in one write.
+let decoder
 for await (const line of createInterface({ input: process.stdin })) {
   const { size, write, dump } = JSON.parse(line)
   if (size) {
+    decoder = new TextDecoder('utf-8', { ignoreBOM: true })
     terminals = versions.map((version) => {
       const t = new headless.Terminal({ cols: size[0], rows: size[1], allowProposedApi: true })
       t.loadAddon(new unicode11.Unicode11Addon())
@@ -21,8 +24,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     })
   }
   if (write) {
-    const bytes = Buffer.from(write, 'base64')
-    await Promise.all(terminals.map((t) => new Promise((done) => t.write(bytes, done))))
+    const text = decoder.decode(Buffer.from(write, 'base64'), { stream: true })
+    await Promise.all(terminals.map((t) => new Promise((done) => t.write(text, done))))
   }
   if (dump) {
     const screens = terminals.map((t, i) => {

@@ -146,6 +146,15 @@ func TestXtermControls(t *testing.T) {
 	if err := sameLines(screens); err != nil {
 		t.Error(err)
 	}
+	// The parts of a character come in two writes.
+	for _, part := range []string{"\x1b[3;1Ha\xe2\x80", "\xa6│"} {
+		if err := w.write([]byte(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sameLines(w.screens()); err != nil {
+		t.Error(err)
+	}
 	if err := w.write([]byte("\x1b[4;1H" + strings.Repeat("x", 81))); err != nil {
 		t.Fatal(err)
 	}
