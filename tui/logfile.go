@@ -60,6 +60,7 @@ type LogFile struct {
 	w, h   int
 	dark   theme.Options
 	dialog dialog.Dialog
+	typed  typed
 	say    pane.Say
 }
 
@@ -113,7 +114,9 @@ func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			return m, m.restyle()
 		}
 	case tea.KeyPressMsg:
-		return m, pressed(msg, m.press)
+		return m, m.typed.press(msg, m.press)
+	case released:
+		return m, m.typed.release(m.press)
 	case tea.MouseMsg:
 		return m, m.mouse(msg)
 	case pane.Say:

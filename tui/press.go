@@ -31,9 +31,20 @@ const answerTime = 200 * time.Millisecond
 // message of esc has arrived.
 const keyGap = 10 * time.Millisecond
 
-// pressed handles a key press. A terminal or tmux sends esc and a key that is typed
-// soon after it like the key with alt, which no binding has: they are two keys.
-func pressed(msg tea.KeyPressMsg, press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
+// typed handles key presses. A terminal or tmux sends esc and a key that is typed soon
+// after it like the key with alt, which no binding has: they are two keys.
+type typed struct {
+	waiting []tea.KeyPressMsg // after an esc
+}
+
+// released is the end of the wait after an esc.
+type released struct{}
+
+func (t *typed) press(msg tea.KeyPressMsg, press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
+	if len(t.waiting) > 0 {
+		t.waiting = append(t.waiting, msg) // keys keep their order
+		return nil
+	}
 	next, both := afterEscape(msg)
 	if !both {
 		return press(msg)
@@ -42,7 +53,19 @@ func pressed(msg tea.KeyPressMsg, press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
 	if first == nil {
 		return press(next)
 	}
-	return tea.Batch(first, tea.Tick(keyGap, func(time.Time) tea.Msg { return next }))
+	t.waiting = append(t.waiting, next)
+	return tea.Batch(first, tea.Tick(keyGap, func(time.Time) tea.Msg { return released{} }))
+}
+
+// release presses the keys that waited.
+func (t *typed) release(press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
+	var cmds []tea.Cmd
+	keys := t.waiting
+	t.waiting = nil
+	for _, key := range keys {
+		cmds = append(cmds, t.press(key, press))
+	}
+	return tea.Batch(cmds...)
 }
 
 // afterEscape returns the key of a key press with alt. A control byte of Latin-1 has

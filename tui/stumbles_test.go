@@ -46,6 +46,10 @@ func TestEscAndTheNextKey(t *testing.T) {
 		w.Send(tea.KeyPressMsg{Code: tea.KeyHome, Mod: tea.ModAlt})
 		w.Wait(time.Second)
 		w.Want(t, "row 1 of 33")
+		w.Press("t")
+		w.Send(tea.KeyPressMsg{Code: 'g', Mod: tea.ModAlt}, tuitest.Key("j"), tuitest.Key("j")) // in their order
+		w.Wait(time.Second)
+		w.Want(t, "row 3 of 33")
 	})
 }
 

@@ -58,6 +58,7 @@ type Model struct {
 	transfers *transfers.Pane
 	stack     []pane.Pane // pages over the browser
 	dialog    dialog.Dialog
+	typed     typed
 	say       pane.Say
 	session   state
 	log       logState
@@ -171,7 +172,9 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.w, m.h = msg.Width, msg.Height
 		return m, nil
 	case tea.KeyPressMsg:
-		return m, pressed(msg, m.press)
+		return m, m.typed.press(msg, m.press)
+	case released:
+		return m, m.typed.release(m.press)
 	case tea.MouseMsg:
 		return m, m.mouse(msg)
 	case tea.PasteMsg:

@@ -85,9 +85,11 @@ func (s *Screen) Wait(d time.Duration) {
 	synctest.Wait()
 }
 
-// Send sends a message to the program.
-func (s *Screen) Send(m tea.Msg) {
-	s.program.Send(m)
+// Send sends messages to the program, one directly after the other.
+func (s *Screen) Send(all ...tea.Msg) {
+	for _, m := range all {
+		s.program.Send(m)
+	}
 	s.Wait(20 * time.Millisecond)
 }
 
