@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,6 +114,10 @@ func (j *job) shown(from int) {
 // Signals and suspensions at random moments: the terminal is restored and no screen is
 // frozen. Control: after a kill the terminal is not restored.
 func TestSignalsRestoreTheTerminal(t *testing.T) {
+	// A handled signal has its default in a child; under nohup, SIGHUP would be ignored.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	w := demotest.Start(t, demo.Options{})
 	cmd, _ := usher(t, w, "login", "--username", "ada", "--password-stdin")
 	for _, p := range w.People {
