@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"usher/backend/demo/demotest"
@@ -149,7 +148,10 @@ func (s *terminal) kill() {
 	s.t.Helper()
 	pid, err := s.pid()
 	if err == nil {
-		err = syscall.Kill(pid, syscall.SIGKILL)
+		var p *os.Process
+		if p, err = os.FindProcess(pid); err == nil {
+			err = p.Kill()
+		}
 	}
 	if err != nil {
 		s.t.Fatal(err)
