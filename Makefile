@@ -102,6 +102,8 @@ soak: ## The long versions: big objects, many kills (needs what test-rig needs)
 	USHER_SOAK=1 $(GO) test -C $(PACKAGE) -timeout 60m -run TestReleaseIsReproducible .
 	USHER_SOAK=1 $(GO) test -timeout 60m ./client/cli/ ./client/evidence/ ./session/ ./backend/ ./backend/serve/ ./client/download/ ./backend/audit/...
 	USHER_SOAK=1 $(GO) test -timeout 120m -run '^(TestRandomKeys|TestSignalsRestoreTheTerminal)$$' . ./tui/...
+	@# The scenes in three terminals and in tmux.
+	USHER_SCENES=all $(GO) test -count=1 -timeout 10m -parallel 6 -run '^TestScene(FirstMorning|NightlyBuild|Train|Pipeline|QuartersEnd|WhoTouchedThis|SomebodyLeaves|MovedAndBack|WhyCantI|HostileNames)$$' .
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 120m -run '^(TestAmazonLambda|TestMoto|TestXterm)'
 

@@ -19,7 +19,7 @@ type stage struct {
 	tmux          bool // in tmux, with its default escape-time
 }
 
-// scenes plays a scene in a terminal of 80x24. With USHER_SCENES=all, which the rig
+// scenes plays a scene in a terminal of 80x24. With USHER_SCENES=all, which make soak
 // sets, it also plays it in two larger terminals and in tmux.
 func scenes(t *testing.T, play func(*testing.T, stage)) {
 	t.Helper()
