@@ -107,6 +107,7 @@ type terminal struct {
 	mu    sync.Mutex
 	cond  *sync.Cond
 	em    *vt.SafeEmulator
+	frame sync.Mutex // of the text of em, which its own lock does not cover
 	total int
 	last  time.Time
 	ended bool
@@ -138,7 +139,9 @@ func watch(f *os.File, cols, rows int) *terminal {
 			if err != nil {
 				return
 			}
+			s.frame.Lock()
 			_, _ = s.em.Write(b[:n])
+			s.frame.Unlock()
 		}
 	}()
 	return s
@@ -150,7 +153,11 @@ func (s *terminal) state() (total int, last time.Time) {
 	return s.total, s.last
 }
 
-func (s *terminal) text() string { return s.em.String() }
+func (s *terminal) text() string {
+	s.frame.Lock()
+	defer s.frame.Unlock()
+	return s.em.String()
+}
 
 // shows waits for a text and returns the time of the output that has it.
 func (s *terminal) shows(text string, limit time.Duration) (time.Time, bool) {
