@@ -86,15 +86,6 @@ func stormProgram(t testing.TB, change func(*program)) linear.Program {
 	return m
 }
 
-func storm(t *testing.T, name string, s *tuitest.Storm) {
-	t.Run(name, func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			s.Run(t, 1, tuitest.StormKeys())
-		})
-	})
-}
-
 // Random keys on each page: no panic, no line wider than the window, no frozen screen.
 func TestRandomKeys(t *testing.T) {
 	start := tuitest.At("company-reports/annual/audited/")
@@ -105,21 +96,19 @@ func TestRandomKeys(t *testing.T) {
 			}
 		})
 	}
-	for c, open := range storms {
-		storm(t, string(c), &tuitest.Storm{New: fresh, Open: open, At: tuitest.AtPage(c), Back: tuitest.Plainly(keys.Browser), Start: start})
-	}
+	tuitest.Storms(t, storms, fresh)
 	for title, open := range dialogStorms {
-		storm(t, "dialog "+title, &tuitest.Storm{New: fresh, Open: open, Back: tuitest.Plainly(keys.Browser), Start: start,
-			At: func(s linear.Scene) bool { return s.Dialog && strings.HasPrefix(s.Title, title) }})
+		(&tuitest.Storm{New: fresh, Open: open, Back: tuitest.Plainly(keys.Browser), Start: start,
+			At: func(s linear.Scene) bool { return s.Dialog && strings.HasPrefix(s.Title, title) }}).Test(t, "dialog "+title)
 	}
 	for stage, to := range signInStorms {
 		number := stage == "askNumber"
-		storm(t, stage, &tuitest.Storm{
+		(&tuitest.Storm{
 			New:   func() linear.Program { return stormProgram(t, func(w *program) { everyStage(w, number) }) },
 			Open:  to.open,
 			Probe: map[bool][]string{true: {}, false: {"tab", "1", "ctrl+u"}}[stage == "askBrowser"],
 			At:    func(s linear.Scene) bool { return s.Page == "" && strings.HasPrefix(s.Title, to.title) },
-		})
+		}).Test(t, stage)
 	}
 }
 

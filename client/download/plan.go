@@ -53,9 +53,9 @@ type plan struct {
 	differs  bool   // of skip: see Transfer.Differs
 }
 
-// plan looks at the destination, and changes nothing there, before a URL is requested, so that a file that is
-// here already costs neither a URL nor an audit event. Its error is the reason why the
-// object cannot be released, or cannot be written at the destination.
+// plan looks at the destination before a URL is requested, so that a file that is here
+// already costs neither a URL nor an audit event. It changes nothing. Its error is the
+// reason why the object cannot be released, or cannot be written at the destination.
 func (e *Engine) plan(o order) (plan, error) {
 	if !e.cfg.Dotfiles {
 		if err := part.GuardHome(o.dir, o.dirs, o.name); err != nil {

@@ -22,8 +22,8 @@ type Planned struct {
 // Preview plans a request as Add would, and fetches nothing: the files of a
 // folder in the order of its listing, each with the local name that Add would
 // give it, and the error that its attempt would return before a release. A folder
-// with a marker is in the result only if it has an error. Local names are claimed by it: use one engine for all requests of a
-// preview, and for nothing else.
+// with a marker is in the result only if it has an error. Preview claims local names:
+// use one engine for all requests of a preview, and for nothing else.
 func (e *Engine) Preview(ctx context.Context, r Request) iter.Seq2[Planned, error] {
 	return func(yield func(Planned, error) bool) {
 		segs, err := e.localPath(r)

@@ -2,7 +2,6 @@ package access_test
 
 import (
 	"testing"
-	"testing/synctest"
 
 	"usher/tui"
 	"usher/tui/keys"
@@ -29,13 +28,5 @@ func TestRandomKeys(t *testing.T) {
 		}
 		return m
 	}
-	for c, open := range storms {
-		t.Run(string(c), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				(&tuitest.Storm{New: fresh, Open: open, At: tuitest.AtPage(c), Back: tuitest.Plainly(keys.Browser), Start: tuitest.At("company-reports/annual/audited/")}).
-					Run(t, 1, tuitest.StormKeys())
-			})
-		})
-	}
+	tuitest.Storms(t, storms, fresh)
 }

@@ -17,11 +17,11 @@ import (
 	"usher/tui/reader"
 )
 
-// A page reads files of a whole usher: each release is an event with the purpose
-// preview, ranges are counted, and a file outside the grants is not found.
-func TestOverABackend(t *testing.T) {
-	usher := demotest.Start(t, demo.Options{})
-	ada := usher.SignIn(t, "ada")
+// backend starts a whole usher, with ada and an engine for her downloads.
+func backend(t *testing.T) (usher *demotest.Demo, ada demotest.Actor, engine *download.Engine) {
+	t.Helper()
+	usher = demotest.Start(t, demo.Options{})
+	ada = usher.SignIn(t, "ada")
 	engine, err := download.New(download.Config{Releaser: ada, Lister: ada, S3Hosts: usher.Profile.Config.S3Hosts, AllowHTTP: true})
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +31,13 @@ func TestOverABackend(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return usher, ada, engine
+}
+
+// A page reads files of a whole usher: each release is an event with the purpose
+// preview, ranges are counted, and a file outside the grants is not found.
+func TestOverABackend(t *testing.T) {
+	usher, _, engine := backend(t)
 	const bucket, folder = "company-reports", "quarterly/preview/"
 	look := func(key string) (*page, *counted) {
 		f := &counted{File: engine.Look(api.ReleaseObject{Bucket: bucket, Key: key})}
@@ -91,13 +98,7 @@ func TestOverABackend(t *testing.T) {
 
 // All ranges are of the content of the first release.
 func TestChangedFile(t *testing.T) {
-	usher := demotest.Start(t, demo.Options{})
-	ada := usher.SignIn(t, "ada")
-	engine, err := download.New(download.Config{Releaser: ada, Lister: ada, S3Hosts: usher.Profile.Config.S3Hosts, AllowHTTP: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = engine.Close() })
+	usher, _, engine := backend(t)
 	const bucket, key = "company-reports", "quarterly/preview/changing.log"
 	usher.Put(t, bucket, key, strings.Repeat("before\n", 100<<10))
 	p := opened(t, key, func() reader.File { return engine.Look(api.ReleaseObject{Bucket: bucket, Key: key}) })
@@ -113,13 +114,7 @@ func TestChangedFile(t *testing.T) {
 
 // A version is read by its ID, and its link is for it. Both are events of their own.
 func TestVersionOverABackend(t *testing.T) {
-	usher := demotest.Start(t, demo.Options{})
-	ada := usher.SignIn(t, "ada")
-	engine, err := download.New(download.Config{Releaser: ada, Lister: ada, S3Hosts: usher.Profile.Config.S3Hosts, AllowHTTP: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = engine.Close() })
+	usher, ada, engine := backend(t)
 	const bucket, key = "company-reports", "quarterly/preview/kept.txt"
 	if err := usher.Sandbox.Objects.EnableVersions(bucket); err != nil {
 		t.Fatal(err)

@@ -46,6 +46,24 @@ type Storm struct {
 	tail  []string // the last keys, for a failure
 }
 
+// Storms runs a storm on each page in subtests: the pages by context, with the keys to
+// each from the folder where a fresh program begins.
+func Storms(t *testing.T, pages map[keys.Context][]string, fresh func() linear.Program) {
+	t.Helper()
+	for c, open := range pages {
+		(&Storm{New: fresh, Open: open, At: AtPage(c), Back: Plainly(keys.Browser), Start: At("company-reports/annual/audited/")}).Test(t, string(c))
+	}
+}
+
+// Test runs the storm in a subtest.
+func (s *Storm) Test(t *testing.T, name string) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) { s.Run(t, 1, StormKeys()) })
+	})
+}
+
 // letter is a message of a command to the program that made the command.
 type letter struct {
 	to  linear.Program

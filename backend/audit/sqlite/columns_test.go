@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -131,7 +132,16 @@ func schemaColumns(t *testing.T, path string) (all []string) {
 		t.Fatal(err)
 	}
 	defer s.db.Close()
-	rows, err := s.db.QueryContext(t.Context(), "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'")
+	if all = namesOf(t, s.db, "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'"); len(all) < 30 {
+		t.Fatalf("%d columns", len(all))
+	}
+	return all
+}
+
+// namesOf returns the names that a query selects.
+func namesOf(t *testing.T, db *sql.DB, query string) (all []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +153,8 @@ func schemaColumns(t *testing.T, path string) (all []string) {
 		}
 		all = append(all, name)
 	}
-	if err := rows.Err(); err != nil || len(all) < 30 {
-		t.Fatalf("%d columns (%v)", len(all), err)
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 	return all
 }
