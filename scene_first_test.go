@@ -14,9 +14,10 @@ import (
 	"usher/backend/sandbox/cognito/hosted/hostedtest"
 )
 
-// A first morning over SSH, from an empty home: configure, then the sign-in, then the folders. It plays with a temporary password and a
-// second factor, with the company, and with another device. Nothing is written
-// outside of the folders of usher, and no secret is left on the screen.
+// A first morning over SSH, from an empty home: configure, then the sign-in, then the
+// folders. It plays with a temporary password and a second factor, with the company, and
+// with another device. Nothing is written outside of the folders of usher, and no secret
+// is left on the screen.
 func TestSceneFirstMorning(t *testing.T) {
 	longScenes(t, firstMorning)
 }

@@ -148,9 +148,9 @@ type Sessions interface {
 	Once(ctx context.Context, session string, e event.Event) (first event.Event, recorded bool, err error)
 }
 
-// Config holds the parts of the backend. Only Devices, Sessions, Held, Scope, Ahead, Observe,
-// Editor, Pages, Reader, Places, Principal, Policies, Checkpoints, Witnesses, Sinks, Records, Reviews, FileKeys and Proxies
-// may be empty.
+// Config holds the parts of the backend. Only Devices, Sessions, Held, Scope, Ahead,
+// Observe, Editor, Pages, Reader, Places, Principal, Policies, Checkpoints, Witnesses,
+// Sinks, Records, Reviews, FileKeys and Proxies may be empty.
 type Config struct {
 	Public    api.Config // the response of GET config
 	Verifier  Verifier

@@ -167,7 +167,8 @@ type entry struct {
 	reported int       // the member with the client's newest report, -1 if there is none
 }
 
-// fold computes the rows in the order of their first events, and the names of the groups whose hash is known.
+// fold computes the rows in the order of their first events, and the names of the groups
+// whose hash is known.
 func (l *ledger) fold() {
 	made := event.Fold(l.events)
 	slices.SortStableFunc(made, func(a, b event.Row) int { return event.Compare(b.Event, a.Event) })

@@ -30,9 +30,10 @@ func (p *Pane) pause() time.Duration {
 // Front notes whether the page is in front.
 func (p *Pane) Front(is bool) { p.inFront = is }
 
-// Over SSH, rates and times left change every steadyTime: their last digits differ in
-// each copy of the queue, and each change has a movement and a color before it. Bars are short for the same reason. A time left of at most exactLeft is always exact.
-// The total and the folders change together: the rate of a folder is part of the total.
+// Over SSH, rates and times left change every steadyTime: their last digits differ in each
+// copy of the queue, and each change has a movement and a color before it. Bars are short
+// for the same reason. A time left of at most exactLeft is always exact. The total and the
+// folders change together: the rate of a folder is part of the total.
 const (
 	steadyTime = 5 * time.Second
 	exactLeft  = 10 * time.Second

@@ -87,8 +87,7 @@ func (w *walk) compareUnsigned(ctx context.Context, tx *sql.Tx, size int64) erro
 // unsignedText is a text of docs/audit.md too.
 const unsignedText = "no checkpoint proves them, and their times are more than 60 seconds apart. usher signs within a second, so checkpoints were deleted, and these records may be changed. Compare a kept checkpoint with --checkpoint, and begin a new log with usher audit restart"
 
-// over reports whether the records after a number, up to another one, are more than a crash leaves
-// unsigned.
+// over reports whether the times of the records after one number, up to another, are over.
 func (w *walk) over(ctx context.Context, tx *sql.Tx, after, last int64) (bool, error) {
 	var times span
 	for {

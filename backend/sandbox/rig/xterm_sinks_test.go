@@ -35,9 +35,9 @@ type step struct{ keys, want string }
 
 const edit = "EDIT"
 
-// sink is a place of the screen for a hostile text. The last step shows it; back
-// contains the keys to the list. A named sink shows the first characters of the name of the row, and
-// a sink with columns has sizes and times.
+// sink is a place of the screen for a hostile text. The last step shows it; back contains
+// the keys to the list. A named sink shows the first characters of the name of the row,
+// and a sink with columns has sizes and times.
 type sink struct {
 	name           string
 	steps          []step
