@@ -64,7 +64,37 @@ test: ## All that needs only Go
 
 # Tests without a concurrent part of usher, which only make test plays: negative controls
 # of tests, the tree of the sources, frames of screens, a script for other programs.
-NORACE := ^(TestControls|TestTheSuiteFindsBrokenStores|TestStoresDisagreeWithoutRows|TestTheScriptOfTheDocs|TestScreens|TestProductionGraph|TestImportsPointDownwards|TestRulesCatchImports|TestRoomsHaveANameAndADoc|TestOneWayToAURL|TestFetchReleasesNothing|TestArchitectureNames|TestBytesOfAnEvent|TestTampering|TestSuiteInShortPages|TestADeletionNeedsItsEvent|TestShellsComplete|TestCommandsEscapeTheirOutput|TestBrokenFiles|TestExportTakesConstantMemory|TestASinkOfAFileSurvivesKills|TestContentsAreSafe|TestDebugHasNoSecret|TestEachColumnIsCompared|TestAnUnreadableLogIsAFault|TestAnOlderCopy|TestOneMeasure|TestRandomKeys)$$
+NORACE_TESTS := \
+  TestControls \
+  TestTheSuiteFindsBrokenStores \
+  TestStoresDisagreeWithoutRows \
+  TestTheScriptOfTheDocs \
+  TestScreens \
+  TestProductionGraph \
+  TestImportsPointDownwards \
+  TestRulesCatchImports \
+  TestRoomsHaveANameAndADoc \
+  TestOneWayToAURL \
+  TestFetchReleasesNothing \
+  TestArchitectureNames \
+  TestBytesOfAnEvent \
+  TestTampering \
+  TestSuiteInShortPages \
+  TestADeletionNeedsItsEvent \
+  TestShellsComplete \
+  TestCommandsEscapeTheirOutput \
+  TestBrokenFiles \
+  TestExportTakesConstantMemory \
+  TestASinkOfAFileSurvivesKills \
+  TestContentsAreSafe \
+  TestDebugHasNoSecret \
+  TestEachColumnIsCompared \
+  TestAnUnreadableLogIsAFault \
+  TestAnOlderCopy \
+  TestOneMeasure \
+  TestRandomKeys
+space := $(subst ,, )
+NORACE := ^($(subst $(space),|,$(strip $(NORACE_TESTS))))$$
 
 race: ## The same under the race detector (needs a C compiler)
 	@# make test and make lint vet the same packages.
