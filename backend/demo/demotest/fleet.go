@@ -1,7 +1,6 @@
 package demotest
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -63,17 +62,29 @@ type FleetOptions struct {
 	Apart bool
 }
 
-// Requests counts the lines of an access log. Safe for concurrent use.
-type Requests struct{ n atomic.Int64 }
-
-// Write implements io.Writer.
-func (r *Requests) Write(p []byte) (int, error) {
-	r.n.Add(int64(bytes.Count(p, []byte("\n"))))
-	return len(p), nil
+// Requests counts the requests of the servers to one endpoint, before they are sent:
+// those of an answered request are all counted. Safe for concurrent use.
+type Requests struct {
+	host string
+	n    atomic.Int64
 }
 
 // Count returns the number of requests.
 func (r *Requests) Count() int { return int(r.n.Load()) }
+
+func (r *Requests) wrap(next http.RoundTripper) http.RoundTripper { return &counted{r, next} }
+
+type counted struct {
+	requests *Requests
+	next     http.RoundTripper
+}
+
+func (c *counted) RoundTrip(q *http.Request) (*http.Response, error) {
+	if q.URL.Host == c.requests.host {
+		c.requests.n.Add(1)
+	}
+	return c.next.RoundTrip(q)
+}
 
 // Instance is one server of a fleet.
 type Instance struct {
@@ -94,9 +105,13 @@ func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 	t.Helper()
 	f := &Fleet{t: t, o: o, random: mrand.New(mrand.NewPCG(o.Seed, 1)), DynamoDB: dynamotest.New(t)}
 	f.front = httptest.NewServer(http.HandlerFunc(f.deal))
-	f.Storage = &Requests{}
-	base := Start(t, demo.Options{AccessLog: f.Storage, ReaderRole: o.ReaderRole})
+	base := Start(t, demo.Options{ReaderRole: o.ReaderRole})
 	t.Cleanup(f.close)
+	endpoint, err := url.Parse(base.S3Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Storage = &Requests{host: endpoint.Host}
 	moved := *base.Demo
 	moved.Server = f.front.URL
 	f.Demo = &Demo{Demo: &moved}
@@ -214,6 +229,13 @@ func (f *Fleet) AddWith(wire func(http.RoundTripper) http.RoundTripper) *Instanc
 	loop := f.wired(i.calls.URL, n)
 	if wire != nil {
 		loop.Wire = wire
+	}
+	wire = loop.Wire
+	loop.Wire = func(next http.RoundTripper) http.RoundTripper {
+		if wire != nil {
+			next = wire(next)
+		}
+		return f.Storage.wrap(next)
 	}
 	s, err := serve.NewOn(f.t.Context(), f.config(listener.Addr().String(), n), f.deps(n), loop, listener)
 	if err != nil {
