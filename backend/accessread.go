@@ -37,7 +37,7 @@ func (b *Backend) explainRequest(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if !idShape.MatchString(in.Request) {
+	if !idShape.Matches(in.Request) {
 		return nil, fail(api.BadRequest, errors.New("request id"))
 	}
 	set, err := r.reviewer("explain request "+in.Request, "", "")

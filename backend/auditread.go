@@ -163,7 +163,7 @@ func pageOf(in api.AuditQueryRequest) (audit.Page, bool) {
 	}
 	id := in.Before + in.After
 	return audit.Page{Limit: in.Limit, After: id, Ascending: in.After != "" || in.Oldest},
-		starts <= 1 && in.Limit >= 1 && in.Limit <= api.MaxAuditPage && (id == "" || idShape.MatchString(id))
+		starts <= 1 && in.Limit >= 1 && in.Limit <= api.MaxAuditPage && (id == "" || idShape.Matches(id))
 }
 
 // search runs a search of the log in one of the person's slots.

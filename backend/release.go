@@ -2,10 +2,10 @@ package backend
 
 import (
 	"errors"
-	"regexp"
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/audit"
 	"usher/backend/event"
 	"usher/backend/grant"
@@ -105,7 +105,7 @@ func (r *request) releaseRequest() (api.ReleaseRequest, error) {
 		return in, fail(api.BadRequest, errors.New("number of objects"))
 	}
 	for _, o := range in.Objects {
-		if o.ETag != api.ETag(o.ETag) || (o.Continues != "" && !idShape.MatchString(o.Continues)) || o.Version != "" && !api.ValidVersion(o.Version) {
+		if o.ETag != api.ETag(o.ETag) || (o.Continues != "" && !idShape.Matches(o.Continues)) || o.Version != "" && !api.ValidVersion(o.Version) {
 			return in, fail(api.BadRequest, errors.New("object"))
 		}
 	}
@@ -113,7 +113,7 @@ func (r *request) releaseRequest() (api.ReleaseRequest, error) {
 }
 
 // idShape matches event ids (ULIDs).
-var idShape = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
+var idShape = shape.NewForm(`^[0-9A-HJKMNP-TV-Z]{26}$`)
 
 func (b *Backend) issueOnce(r *request, in *batch) ([]candidate, error) {
 	person, err := r.releasing()

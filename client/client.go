@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
@@ -317,7 +316,7 @@ func (c *Client) post(ctx context.Context, verb api.Verb, token string, body []b
 	case err != nil:
 		return err
 	}
-	if id := res.Header.Get("X-Request-Id"); requestID.MatchString(id) {
+	if id := res.Header.Get("X-Request-Id"); shape.Word(id) {
 		switch answer := out.(type) {
 		case *api.ReleaseResponse:
 			answer.RequestID = id
@@ -351,8 +350,6 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 var errTooLong = errors.New("the answer is too long")
 
-var requestID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
-
 // refusal reads the code, the request ID and the pause of an error answer. Its
 // text comes from the table. An answer with a code of another status is not
 // usher's.
@@ -361,7 +358,7 @@ func (c *Client) refusal(res *http.Response, from io.Reader, token string) error
 	if json.UnmarshalRead(from, &body) == nil {
 		if row := api.Lookup(body.Error.Code); row.Code == body.Error.Code && row.Status == res.StatusCode {
 			e := &api.Error{Code: row.Code, Message: row.Sentence, RetryAfter: retryAfter(res.Header)}
-			if requestID.MatchString(body.Error.RequestID) {
+			if shape.Word(body.Error.RequestID) {
 				e.RequestID = body.Error.RequestID
 			}
 			if row.Code == api.ClockSkew {

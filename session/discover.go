@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +74,7 @@ func Origin(address string) (string, error) {
 		return refuse("it has a path")
 	}
 	host, port := strings.ToLower(u.Hostname()), u.Port()
-	if !hostName.MatchString(host) && !ipv6.MatchString(host) || strings.HasSuffix(u.Host, ":") {
+	if !hostName.Matches(host) && !ipv6.Matches(host) || strings.HasSuffix(u.Host, ":") {
 		return refuse("its host is not a host name")
 	}
 	if u.Scheme == "http" && !shape.Loopback(host) {
@@ -94,12 +93,12 @@ func Origin(address string) (string, error) {
 }
 
 var (
-	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
-	ipv6     = regexp.MustCompile(`^[0-9a-f:]{2,39}$`)
+	hostName = shape.NewForm(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	ipv6     = shape.NewForm(`^[0-9a-f:]{2,39}$`)
 
 	// SPEC: Cognito API reference, ClientId [\w+]+.
-	clientForm = regexp.MustCompile(`^[0-9A-Za-z_+]{1,128}$`)
-	s3Form     = regexp.MustCompile(`^[a-z0-9.-]{1,253}(:\d{1,5})?$|^\[[0-9a-f:]{2,39}\](:\d{1,5})?$`)
+	clientForm = shape.NewForm(`^[0-9A-Za-z_+]{1,128}$`)
+	s3Form     = shape.NewForm(`^[a-z0-9.-]{1,253}(:\d{1,5})?$|^\[[0-9a-f:]{2,39}\](:\d{1,5})?$`)
 )
 
 func onLoopback(origin string) bool {
@@ -173,11 +172,11 @@ func checkConfig(origin string, c api.Config) error {
 		return refuse("its region is not an AWS region")
 	case !shape.PoolID(c.UserPoolID, c.Region):
 		return refuse("its user pool is not one of its region")
-	case !clientForm.MatchString(c.ClientID):
+	case !clientForm.Matches(c.ClientID):
 		return refuse("its client ID is malformed")
 	case len(c.S3Hosts) == 0 || len(c.S3Hosts) > 50:
 		return refuse("it names no download hosts")
-	case slices.ContainsFunc(c.S3Hosts, func(h string) bool { return !s3Form.MatchString(h) }):
+	case slices.ContainsFunc(c.S3Hosts, func(h string) bool { return !s3Form.Matches(h) }):
 		return refuse("a download host is not a host name")
 	}
 	if c.AuditLog.Key != "" {
@@ -214,7 +213,7 @@ func offerProblem(origin string, c api.Config) string {
 		default:
 			continue // of a newer server
 		}
-		if !clientForm.MatchString(offer.Client(w)) {
+		if !clientForm.Matches(offer.Client(w)) {
 			return "a way to sign in has no client ID"
 		}
 		if w != api.WaySSO && w != api.WayDevice {

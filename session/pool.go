@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,6 +19,8 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"usher/backend/api/shape"
 )
 
 const (
@@ -348,10 +349,8 @@ func (p *pool) failureOf(code, message string, status int, refused error, proven
 	return ErrGarbled
 }
 
-var wordForm = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
-
 func oneWord(s string) string {
-	if wordForm.MatchString(s) {
+	if shape.Word(s) {
 		return s
 	}
 	return "unknown"

@@ -10,13 +10,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/adrg/xdg"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/safetext"
 )
 
@@ -116,7 +116,7 @@ func (f Folders) DropCache(name string) error {
 	return nil
 }
 
-var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+var profileName = shape.NewForm(`^[a-z0-9][a-z0-9._-]{0,99}$`)
 
 // ErrNoServer: no profile is chosen and none is saved.
 var ErrNoServer error = &Failure{
@@ -165,7 +165,7 @@ func nameFor(origin string) string {
 }
 
 func (p Profile) check() error {
-	if !profileName.MatchString(p.Name) {
+	if !profileName.Matches(p.Name) {
 		return &ProfileError{safetext.New(p.Name), "has a name that cannot be used", "Use lowercase letters, digits, dots and dashes."}
 	}
 	origin, err := Origin(p.Server)
@@ -210,7 +210,7 @@ func (f Folders) SaveProfile(p Profile) error {
 // LoadProfile reads a saved profile and checks it like an answer of the
 // server. A file that other users can change is refused.
 func (f Folders) LoadProfile(name string) (Profile, error) {
-	if !profileName.MatchString(name) {
+	if !profileName.Matches(name) {
 		return Profile{}, &ProfileError{safetext.New(name), "has a name that cannot be used", "Use lowercase letters, digits, dots and dashes."}
 	}
 	data, err := readOwn(f.profileFile(name), 0o022)
@@ -246,7 +246,7 @@ func (f Folders) Profiles() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && profileName.MatchString(name) {
+		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && profileName.Matches(name) {
 			names = append(names, name)
 		}
 	}
@@ -292,7 +292,7 @@ func (f Folders) RemoveProfile(name string) error {
 
 // SetDefault sets the profile that is used when none is named.
 func (f Folders) SetDefault(name string) error {
-	if !profileName.MatchString(name) {
+	if !profileName.Matches(name) {
 		return &ProfileError{safetext.New(name), "has a name that cannot be used", "Use lowercase letters, digits, dots and dashes."}
 	}
 	return writeOwn(f.defaultFile(), []byte(name+"\n"))

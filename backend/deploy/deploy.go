@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"net/mail"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -116,7 +115,7 @@ type Result struct {
 }
 
 // SPEC: AWS CloudFormation API reference, CreateChangeSet, StackName.
-var stackShape = regexp.MustCompile(`^[a-zA-Z][-a-zA-Z0-9]{0,99}$`)
+var stackShape = shape.NewForm(`^[a-zA-Z][-a-zA-Z0-9]{0,99}$`)
 
 // run is one deployment.
 type run struct {
@@ -178,7 +177,7 @@ func (r *run) open(ctx context.Context) (err error) {
 	if r.o.Stack == "" {
 		r.o.Stack = "usher"
 	}
-	if !stackShape.MatchString(r.o.Stack) {
+	if !stackShape.Matches(r.o.Stack) {
 		return refuse("The name of a stack has at most 100 letters, digits and hyphens, and begins with a letter.")
 	}
 	if r.o.Region == "" {

@@ -7,10 +7,10 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/event"
 )
 
@@ -105,7 +105,7 @@ type Authorization struct {
 }
 
 // SPEC: RFC 7636 §4.2: the base64url form of a SHA-256.
-var challengeShape = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+var challengeShape = shape.NewForm(`^[A-Za-z0-9_-]{43}$`)
 
 // Terminal is the beginning of a request.
 type Terminal struct {
@@ -121,7 +121,7 @@ func (b *Broker) Authorize(ctx context.Context, t Terminal) (Authorization, erro
 		return Authorization{}, ErrNetwork
 	case t.ClientID != b.c.ClientID:
 		return Authorization{}, &Error{Code: "invalid_client"}
-	case t.Method != "S256" || !challengeShape.MatchString(t.Challenge):
+	case t.Method != "S256" || !challengeShape.Matches(t.Challenge):
 		return Authorization{}, &Error{Code: "invalid_request", Text: "a PKCE challenge by S256 is required"}
 	case len(t.Host) > maxHost:
 		return Authorization{}, &Error{Code: "invalid_request", Text: "the host name is too long"}

@@ -10,7 +10,6 @@ package identity
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"usher/backend/api/shape"
@@ -75,7 +74,7 @@ type Pool struct {
 }
 
 var (
-	loopbackShape = regexp.MustCompile(`^http://127\.0\.0\.1:[0-9]{1,5}/[A-Za-z0-9_-]{1,60}$`)
+	loopbackShape = shape.NewForm(`^http://127\.0\.0\.1:[0-9]{1,5}/[A-Za-z0-9_-]{1,60}$`)
 )
 
 // Issuer returns the exact `iss` claim of this pool's tokens.
@@ -90,7 +89,7 @@ func (p Pool) Issuer() (string, error) {
 	issuer, alternate := shape.PoolIssuers(p.Region, p.ID)
 	switch {
 	case p.LoopbackIssuer != "":
-		if !loopbackShape.MatchString(p.LoopbackIssuer) {
+		if !loopbackShape.Matches(p.LoopbackIssuer) {
 			return "", fmt.Errorf("loopback issuer %q is not http://127.0.0.1:PORT/POOL", p.LoopbackIssuer)
 		}
 		return p.LoopbackIssuer, nil

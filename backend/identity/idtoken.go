@@ -42,7 +42,7 @@ func (v *Verifier) VerifyID(ctx context.Context, token, client string) (SignIn, 
 		return SignIn{}, fmt.Errorf("token use: %w", ErrToken)
 	case client == "" || text("aud") != client:
 		return SignIn{}, fmt.Errorf("audience: %w", ErrToken)
-	case !idShape.MatchString(s.Sub) || !idShape.MatchString(s.Nonce) || !idShape.MatchString(s.Session):
+	case !idShape.Matches(s.Sub) || !idShape.Matches(s.Nonce) || !idShape.Matches(s.Session):
 		return SignIn{}, fmt.Errorf("sub, nonce or session: %w", ErrToken)
 	}
 	return s, v.times(ctx, raw, &Claims{})

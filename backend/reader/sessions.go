@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/singleflight"
 
+	"usher/backend/api/shape"
 	"usher/backend/elapsed"
 	"usher/backend/object"
 )
@@ -60,17 +60,17 @@ type session struct {
 	tooLarge bool // STS cannot pack the policy
 }
 
-var roleShape = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::[0-9]{12}:role/[!-~]{1,512}$`)
+var roleShape = shape.NewForm(`^arn:(aws[a-z-]*):iam::[0-9]{12}:role/[!-~]{1,512}$`)
 
 // ValidRole reports whether a text has the form of a role's ARN.
-func ValidRole(arn string) bool { return roleShape.MatchString(arn) }
+func ValidRole(arn string) bool { return roleShape.Matches(arn) }
 
 // New returns Sessions. It refuses a missing part.
 func New(c Config) (*Sessions, error) {
 	if c.STS == nil || c.Now == nil {
 		return nil, errors.New("reader: an STS client and a clock are needed")
 	}
-	found := roleShape.FindStringSubmatch(c.Role)
+	found := roleShape.Parts(c.Role)
 	if found == nil {
 		return nil, errors.New("reader: the reader role is not the ARN of a role, like arn:aws:iam::111122223333:role/usher-reader")
 	}
@@ -180,12 +180,12 @@ func failed(err error) error {
 
 // SPEC: STS API reference, AssumeRole, RoleSessionName and SourceIdentity: 2 to 64
 // characters of [\w+=,.@-]*; a source identity does not begin with aws:.
-var nameShape = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{2,64}$`)
+var nameShape = shape.NewForm(`^[A-Za-z0-9_+=,.@-]{2,64}$`)
 
 // sessionName returns a person's name in CloudTrail and in S3's access log: the
 // sub, or a fingerprint of a sub that is no valid name.
 func sessionName(sub string) string {
-	if nameShape.MatchString(sub) && !strings.HasPrefix(sub, "sub-sha256-") {
+	if nameShape.Matches(sub) && !strings.HasPrefix(sub, "sub-sha256-") {
 		return sub
 	}
 	sum := sha256.Sum256([]byte(sub))

@@ -51,7 +51,7 @@ func (c *Config) checkAlerts() error {
 	}
 	names := map[string]bool{}
 	for _, a := range c.Alerts {
-		if !sinkName.MatchString(a.Name) || names[a.Name] {
+		if !sinkName.Matches(a.Name) || names[a.Name] {
 			return fmt.Errorf("alerts: %q is no name of its own, of lower-case letters, digits and dashes", safetext.Line(a.Name))
 		}
 		names[a.Name] = true

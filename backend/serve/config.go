@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -226,7 +225,7 @@ func (c *Config) complete() error {
 }
 
 // SPEC: Cognito API reference, ClientIdType: 1 to 128 characters of [\w+]+.
-var clientShape = regexp.MustCompile(`^[A-Za-z0-9_+]{1,128}$`)
+var clientShape = shape.NewForm(`^[A-Za-z0-9_+]{1,128}$`)
 
 const maxOrganisation = 100 // bytes
 
@@ -241,7 +240,7 @@ func (c *Config) texts() error {
 	if !grant.ValidGroup(c.AdminsGroup) {
 		return errors.New("admins_group is not the name of a Cognito group: 1 to 128 letters, digits, symbols and punctuation, no spaces")
 	}
-	if !clientShape.MatchString(c.ClientID) {
+	if !clientShape.Matches(c.ClientID) {
 		return errors.New("client_id is not an app client's id: letters and digits")
 	}
 	return nil

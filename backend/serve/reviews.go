@@ -33,7 +33,7 @@ func (c *Config) checkReviews() error {
 	}
 	names := map[string]bool{}
 	for _, r := range c.Reviews {
-		if !sinkName.MatchString(r.Name) || names[r.Name] {
+		if !sinkName.Matches(r.Name) || names[r.Name] {
 			return fmt.Errorf("reviews: %q is no name of its own, of lower-case letters, digits and dashes", safetext.Line(r.Name))
 		}
 		names[r.Name] = true

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	auditdynamo "usher/backend/audit/dynamo"
 	"usher/backend/audit/sealer"
 	"usher/backend/dynamo"
@@ -27,7 +27,7 @@ import (
 
 // SPEC: DynamoDB developer guide, "Naming rules": 3 to 255 of these characters.
 // The index of the log has six more.
-var tableShape = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,249}$`)
+var tableShape = shape.NewForm(`^[a-zA-Z0-9_.-]{3,249}$`)
 
 // table returns the table that a value names, or "" for a file.
 func table(value string) string {
@@ -49,7 +49,7 @@ func (c Config) tables() error {
 	for _, value := range []string{c.Audit, c.Grants, c.State} {
 		if strings.HasPrefix(value, tablePrefix) {
 			count++
-			if !tableShape.MatchString(table(value)) {
+			if !tableShape.Matches(table(value)) {
 				return fmt.Errorf("%q is not the name of a table: dynamodb: and 3 to 249 letters, digits, dots, dashes and underscores", safetext.Line(value))
 			}
 		}

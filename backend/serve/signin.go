@@ -65,7 +65,7 @@ func (c *Config) signIn() error {
 		switch {
 		case slices.Contains(offer.Ways[:i], w):
 			return fmt.Errorf("sign_in ways: %s is there twice", w)
-		case !clientShape.MatchString(offer.Client(w)):
+		case !clientShape.Matches(offer.Client(w)):
 			return fmt.Errorf("sign_in ways: %s needs %s_client_id, an app client's id: letters and digits", w, w)
 		case (w == api.WaySSO || w == api.WayDevice) && c.HostedUI == "":
 			return fmt.Errorf("sign_in ways: %s needs hosted_ui, the origin of the pool's domain", w)

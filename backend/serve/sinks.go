@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/audit"
 	"usher/backend/event"
 	"usher/backend/safetext"
@@ -48,7 +48,7 @@ const (
 	maxSinks = 10
 )
 
-var sinkName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+var sinkName = shape.NewForm(`^[a-z0-9-]{1,32}$`)
 
 // target returns scheme and address of a sink.
 func (s Sink) target() (scheme, address string, err error) {
@@ -83,7 +83,7 @@ func (c *Config) checkSinks() error {
 	names := map[string]bool{}
 	for i := range c.Sinks {
 		s := &c.Sinks[i]
-		if !sinkName.MatchString(s.Name) || names[s.Name] {
+		if !sinkName.Matches(s.Name) || names[s.Name] {
 			return fmt.Errorf("sinks: %q is no name of its own, of lower-case letters, digits and dashes", safetext.Line(s.Name))
 		}
 		names[s.Name] = true

@@ -90,7 +90,7 @@ func taskConfig(environ []string) (Config, error) {
 	if !shape.Region(c.Region) {
 		return c, errors.New("AWS_REGION is not an AWS region")
 	}
-	if !tableShape.MatchString(table(c.Audit)) {
+	if !tableShape.Matches(table(c.Audit)) {
 		return c, fmt.Errorf("%sAUDIT must be %sTABLE", prefix, tablePrefix)
 	}
 	for name, field := range map[string]*int{"AUDIT_DAYS": &c.AuditDays, "RETENTION_DAYS": &c.RetentionDays} {
@@ -190,7 +190,7 @@ func SealFunction(ctx context.Context, c Config, d Deps, loop *Loopback) (func(c
 	switch {
 	case c.Seal.Bucket == "" || c.Seal.KMSKey == "":
 		return nil, fmt.Errorf("%s=%s needs %sSEAL_BUCKET and %sSEAL_KMS_KEY", taskVariable, sealTask, prefix, prefix)
-	case !tableShape.MatchString(table(c.State)):
+	case !tableShape.Matches(table(c.State)):
 		return nil, fmt.Errorf("%sSTATE must be %sTABLE", prefix, tablePrefix)
 	}
 	if _, err := c.origin(); err != nil {

@@ -209,6 +209,7 @@ func BenchmarkAppendBesidePlain(b *testing.B) {
 			b.Fatal(err)
 		}
 		copyFile(b, from, log)
+		copyFile(b, from+".head", log+".head")
 		copyFile(b, from, other)
 	}
 	ours, plain := openSigned(b, log, signer), openPlain(b, other)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"usher/backend/api/shape"
 	"usher/backend/audit"
 	"usher/backend/event"
 )
@@ -247,11 +247,8 @@ func (p position) String() string { return strconv.FormatInt(p.time, 10) + "." +
 func parsePosition(s string) (*position, error) {
 	t, id, ok := strings.Cut(s, ".")
 	time, err := strconv.ParseInt(t, 10, 64)
-	if !ok || err != nil || id != "" && !idShape.MatchString(id) {
+	if !ok || err != nil || id != "" && !shape.Word(id) {
 		return nil, audit.ErrBadPosition
 	}
 	return &position{time, id}, nil
 }
-
-// idShape matches event ids.
-var idShape = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
