@@ -58,11 +58,12 @@ type Set struct {
 type Map struct {
 	sets  map[Context]Set
 	order []Context
+	all   map[Context][]Binding
 }
 
 // New checks the sets and returns a Map of them.
 func New(sets ...Set) (Map, error) {
-	m := Map{sets: make(map[Context]Set)}
+	m := Map{sets: make(map[Context]Set), all: make(map[Context][]Binding)}
 	for _, s := range sets {
 		if _, twice := m.sets[s.Context]; twice {
 			return Map{}, fmt.Errorf("key context %s is defined twice", s.Context)
@@ -71,6 +72,7 @@ func New(sets ...Set) (Map, error) {
 		m.order = append(m.order, s.Context)
 	}
 	for _, c := range m.order {
+		m.all[c] = m.collect(c)
 		seen := make(map[string]Action)
 		for _, b := range m.All(c) {
 			for _, k := range b.Keys {
@@ -104,8 +106,15 @@ func refused(k string) string {
 	return ""
 }
 
-// All returns every binding of a context, its own first.
+// All returns every binding of a context, its own first. Do not change the slice.
 func (m Map) All(c Context) []Binding {
+	if all, ok := m.all[c]; ok {
+		return all
+	}
+	return m.all[Everywhere]
+}
+
+func (m Map) collect(c Context) []Binding {
 	var all []Binding
 	alone := false
 	for at := c; at != ""; {

@@ -42,6 +42,7 @@ type Painter struct {
 	mu      sync.Mutex // also of the order of the writes
 	open    bool       // the alternate screen is in use
 	held    time.Time  // no frame before, unless the screen is erased
+	rest    time.Time  // no frame before, since the last one
 	erase   bool       // the content of the screen is unknown
 	pending bool       // view is not drawn yet
 	view    tea.View
@@ -117,12 +118,15 @@ func (p *Painter) observe(msg tea.Msg) {
 	}
 }
 
-// show makes a view the next frame.
+// show makes a view the next frame, and draws it if a frame is due. A frame on the
+// goroutine of Bubble Tea's loop is earlier than one that another goroutine draws.
 func (p *Painter) show(v tea.View) {
 	p.mu.Lock()
 	p.view, p.pending = v, true
 	p.mu.Unlock()
-	p.signal()
+	if p.frame() > 0 {
+		p.signal()
+	}
 }
 
 func (p *Painter) signal() {
@@ -132,7 +136,7 @@ func (p *Painter) signal() {
 	}
 }
 
-// run draws the frames.
+// run draws the frames that were not due when their views were shown.
 func (p *Painter) run() {
 	for {
 		select {
@@ -140,8 +144,10 @@ func (p *Painter) run() {
 			return
 		case <-p.wake:
 		}
-		if d := p.frame(); d > 0 && !p.sleep(d) {
-			return
+		for d := p.frame(); d > 0; d = p.frame() {
+			if !p.sleep(min(d, Interval)) {
+				return
+			}
 		}
 	}
 }
@@ -158,23 +164,23 @@ func (p *Painter) sleep(d time.Duration) bool {
 	}
 }
 
-// frame draws the pending view and returns the time until the next one.
+// frame draws the pending view, or returns the time until it is due. A frame without
+// bytes does not delay the next one.
 func (p *Painter) frame() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.open || !p.pending || p.w <= 0 || p.h <= 0 {
 		return 0
 	}
-	if d := time.Until(p.held); d > 0 {
-		p.signal()
-		return min(d, Interval)
+	if d := max(time.Until(p.held), time.Until(p.rest)); d > 0 {
+		return d
 	}
 	p.pending = false
-	out := p.draw(p.view)
-	if len(out) > 0 {
+	if out := p.draw(p.view); len(out) > 0 {
 		_, _ = p.out.Write(out) // Bubble Tea notices a lost terminal
+		p.rest = time.Now().Add(Interval)
 	}
-	return Interval
+	return 0
 }
 
 // Write writes the output of Bubble Tea.

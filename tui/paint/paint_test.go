@@ -254,6 +254,8 @@ func running(t *testing.T, f func(*tea.Program, *screen)) {
 func TestFirstFrameIsImmediate(t *testing.T) {
 	running(t, func(p *tea.Program, s *screen) {
 		for i := range 5 {
+			p.Send("a message that changes nothing on the screen")
+			synctest.Wait()
 			p.Send(tea.KeyPressMsg{Code: 'j'})
 			synctest.Wait() // no time passes
 			if want := fmt.Sprint("pressed ", i+1); !strings.Contains(s.Render(), want) {
