@@ -41,28 +41,22 @@ func (l *listing) pick(view []int32, page int32, a arrangement) []int32 {
 	return view
 }
 
-// pickAll returns the visible rows of pages. Processors share many pages.
+// pickAll returns the visible rows of pages. Processors share many pages. The rows of
+// a page are copied twice, which costs less than a slice that grows.
 func (l *listing) pickAll(pages []int32, a arrangement) []int32 {
 	workers := min(runtime.GOMAXPROCS(0), 4, 1+len(pages)/50)
-	parts := make([][]int32, workers)
+	parts := make([][]int32, len(pages))
 	var all sync.WaitGroup
 	for w := range workers {
-		some := pages[w*len(pages)/workers : (w+1)*len(pages)/workers]
 		all.Go(func() {
-			var view []int32
-			if len(a.words) == 0 {
-				view = make([]int32, 0, len(some)*pageRows)
+			var picked []int32
+			for i := w * len(pages) / workers; i < (w+1)*len(pages)/workers; i++ {
+				picked = l.pick(picked[:0], pages[i], a)
+				parts[i] = slices.Clone(picked)
 			}
-			for _, p := range some {
-				view = l.pick(view, p, a)
-			}
-			parts[w] = view
 		})
 	}
 	all.Wait()
-	if workers == 1 {
-		return parts[0]
-	}
 	return slices.Concat(parts...)
 }
 
