@@ -34,6 +34,7 @@ type app struct {
 	ran     bool // a command was found and started
 	hangup  hangup
 	note    *waitNote // stderr of a terminal; nil: no terminal
+	lines   bool      // no line on a terminal is changed
 	answers []string  // exact words of a completion
 	found   error     // about the audit log; the command ends with it
 }
@@ -82,6 +83,7 @@ usher audit who:ada since:24h
 	flags.Var(textFlag{&jq, "expr"}, "jq", "print each JSON value by an expression of jq, like '.path'")
 	// Not through run: cobra checks the flags of the command after it.
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		a.setLines()
 		return a.setShape(cmd.Context(), strings.TrimPrefix(cmd.CommandPath(), root.Name()+" "), format, jq)
 	}
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print errors and the requested output only")

@@ -120,7 +120,7 @@ func (s *auditShow) run(ctx context.Context, query string) error {
 		return err
 	}
 	defer func() { _ = log.close() }()
-	bar := &searchBar{app: s.app}
+	bar := s.searchBar()
 	out := &auditTable{auditShow: s, bar: bar}
 	defer bar.end()
 	shown, cut, lag := 0, false, 0

@@ -95,7 +95,7 @@ func (b *auditBy) run(ctx context.Context, what, query string) error {
 		return err
 	}
 	defer func() { _ = log.close() }()
-	bar := &searchBar{app: b.app}
+	bar := b.searchBar()
 	sums, lag, err := question.By(ctx, log, by, query, bar.reached)
 	bar.end()
 	if err != nil {

@@ -52,7 +52,7 @@ func (a *app) export(ctx context.Context, query, file string, complete bool) err
 	if err != nil {
 		return err
 	}
-	bar := &stageBar{a: a}
+	bar := a.stageBar()
 	done, err := evidence.Export(ctx, evidence.Config{
 		Server: conn.client, Key: conn.profile.Config.AuditLog.Key, Query: query, Complete: complete, Path: file, Progress: bar.show,
 	})
@@ -81,38 +81,24 @@ type exportLine struct {
 }
 
 // stageBar draws the progress of an export or a review on a terminal.
-type stageBar struct {
-	a     *app
-	shown string
-}
+type stageBar struct{ line statusLine }
+
+func (a *app) stageBar() *stageBar { return &stageBar{statusLine{app: a}} }
 
 func (b *stageBar) show(p evidence.Progress) {
 	b.draw(p.Stage.String(), p.Done, p.Total, p.Events)
 }
 
 func (b *stageBar) draw(stage string, done, total, events int64) {
-	if !b.a.ErrTTY || b.a.json || b.a.quiet {
-		return
-	}
-	const width = 30
 	line := fmt.Sprintf("%s  %s", stage, quantity.Plural(int(events), "event", "events"))
 	if total > 0 {
-		full := int(done * width / total)
-		line = fmt.Sprintf("%s%s %3d%%  %s", strings.Repeat("━", full), strings.Repeat("─", width-full), 100*done/total, line)
+		line = bar(done, total) + "  " + line
 	}
-	if line != b.shown {
-		b.shown = line
-		fmt.Fprint(b.a.Err, "\r\x1b[K"+line)
-	}
+	b.line.show(line)
 }
 
 // end clears the line.
-func (b *stageBar) end() {
-	if b.shown != "" {
-		fmt.Fprint(b.a.Err, "\r\x1b[K")
-		b.shown = ""
-	}
-}
+func (b *stageBar) end() { b.line.end() }
 
 func (a *app) reviewCommand() *cobra.Command {
 	var finding string
@@ -145,7 +131,7 @@ func (a *app) review(ctx context.Context, query, finding string) error {
 	if err != nil {
 		return err
 	}
-	bar := &stageBar{a: a}
+	bar := a.stageBar()
 	defer bar.end()
 	for req := (api.AuditReviewRequest{Filter: query, Finding: finding}); ; {
 		answer, err := conn.client.AuditReview(ctx, req)

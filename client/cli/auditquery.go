@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -87,24 +86,21 @@ func isTerm(word string) bool {
 
 // searchBar shows the place of a long search on a terminal.
 type searchBar struct {
-	app   *app
-	last  time.Time
-	shown bool
+	line statusLine
+	last time.Time
 }
+
+func (a *app) searchBar() *searchBar { return &searchBar{line: statusLine{app: a}} }
 
 // reached shows the instant up to which a search has come, at most twice a second.
 func (b *searchBar) reached(at *time.Time) {
-	if at == nil || !b.app.ErrTTY || b.app.json || b.app.quiet || time.Since(b.last) < time.Second/2 {
+	now := b.line.app.Now()
+	if at == nil || now.Sub(b.last) < time.Second/2 {
 		return
 	}
-	b.last, b.shown = time.Now(), true
-	fmt.Fprintf(b.app.Err, "\r\x1b[KSearched back to %s", at.UTC().Format("2 January 2006 15:04"))
+	b.last = now
+	b.line.show("Searched back to " + at.UTC().Format("2 January 2006 15:04"))
 }
 
 // end clears the line.
-func (b *searchBar) end() {
-	if b.shown {
-		b.shown = false
-		fmt.Fprint(b.app.Err, "\r\x1b[K")
-	}
-}
+func (b *searchBar) end() { b.line.end() }

@@ -103,7 +103,7 @@ func (q *auditQuestions) answer(ctx context.Context, ask question.Question, quer
 	if !log.upto.IsZero() {
 		now = log.upto
 	}
-	bar := &searchBar{app: q.app}
+	bar := q.searchBar()
 	out, err := question.Run(ctx, log, ask, query, now, func(reached *time.Time) { bar.reached(reached) })
 	bar.end()
 	switch {

@@ -229,42 +229,38 @@ func decisionsText(all, differ, undecidable int64) string {
 
 // verifyBar draws the progress of a verification on a terminal.
 type verifyBar struct {
-	a     *app
-	shown int // percentage; -1: none
+	line  statusLine
+	shown int64 // percentage; -1: none
 }
 
-func (a *app) verifyBar() *verifyBar { return &verifyBar{a, -1} }
+func (a *app) verifyBar() *verifyBar { return &verifyBar{statusLine{app: a}, -1} }
 
 func (b *verifyBar) show(done, events int64) {
-	if !b.a.ErrTTY || b.a.json || events == 0 {
+	if events == 0 || 100*done/events == b.shown {
 		return
 	}
+	b.shown = 100 * done / events
+	b.line.show(fmt.Sprintf("%s  %s of %s", bar(done, events), quantity.Count(int(done)), quantity.Plural(int(events), "event", "events")))
+}
+
+// bar draws a part of a whole, with its percentage.
+func bar(done, total int64) string {
 	const width = 30
-	if now := int(100 * done / events); now != b.shown {
-		b.shown = now
-		full := now * width / 100
-		fmt.Fprintf(b.a.Err, "\r%s%s %3d%%  %s of %s", strings.Repeat("━", full), strings.Repeat("─", width-full), now,
-			quantity.Count(int(done)), quantity.Plural(int(events), "event", "events"))
-	}
+	full := int(done * width / total)
+	return fmt.Sprintf("%s%s %3d%%", strings.Repeat("━", full), strings.Repeat("─", width-full), 100*done/total)
 }
 
 // percent shows the progress without a number of events.
 func (b *verifyBar) percent(done, all int64) {
-	if !b.a.ErrTTY || b.a.json || all == 0 {
+	if all == 0 || 100*done/all == b.shown {
 		return
 	}
-	if now := int(100 * done / all); now != b.shown {
-		b.shown = now
-		fmt.Fprintf(b.a.Err, "\r%3d%%", now)
-	}
+	b.shown = 100 * done / all
+	b.line.show(fmt.Sprintf("%3d%%", b.shown))
 }
 
 // end clears the line.
-func (b *verifyBar) end() {
-	if b.shown >= 0 {
-		fmt.Fprint(b.a.Err, "\r\x1b[K")
-	}
-}
+func (b *verifyBar) end() { b.line.end() }
 
 // verifyLine is a line of JSON output.
 type verifyLine struct {

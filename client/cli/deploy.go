@@ -99,7 +99,7 @@ usher deploy --check
 				_, err := io.WriteString(a.Out, a.Deployer.Template())
 				return err
 			case check:
-				fine, err := a.Deployer.Check(ctx, o, &deployScreen{app: a})
+				fine, err := a.Deployer.Check(ctx, o, a.deployScreen())
 				if err == nil && !fine {
 					return &failedError{text: "Some of these need your attention.", exit: api.ExitMixed}
 				}
@@ -187,9 +187,9 @@ func (o DeployOptions) program() string {
 
 // following adds the way back to an interrupted operation.
 func (a *app) following(ctx context.Context, run func(s DeployScreen) error) error {
-	s := &deployScreen{app: a}
+	s := a.deployScreen()
 	err := run(s)
-	s.clear()
+	s.status.end()
 	if ctx.Err() != nil && s.running {
 		a.hint("It goes on in AWS. Run the same command again to follow it.")
 	}
@@ -280,16 +280,18 @@ func (a *app) answer(ctx context.Context, d Deployed, pause time.Duration) (conf
 // deployScreen prints lines, and one line with a bar on a terminal.
 type deployScreen struct {
 	*app
-	running bool // an operation was seen
-	bar     bool // the bar is on the last line
+	running bool       // an operation was seen
+	status  statusLine // the bar
 }
+
+func (a *app) deployScreen() *deployScreen { return &deployScreen{app: a, status: statusLine{app: a}} }
 
 // Ask reads an answer from the terminal.
 func (s *deployScreen) Ask(ctx context.Context, question, suggestion string) (string, error) {
 	if !s.InTTY {
 		return "", usagef("There is no terminal for the question: %s. Give the answer as a flag; usher deploy --help lists them.", question)
 	}
-	s.clear()
+	s.status.end()
 	if suggestion != "" {
 		question += " [" + safe(suggestion) + "]"
 	}
@@ -307,13 +309,13 @@ func (s *deployScreen) Show(l DeployLine) {
 		s.writeJSON(s.Out, l)
 		return
 	}
-	s.clear()
+	s.status.end()
 	switch {
 	case l.Kind != "progress":
 		fmt.Fprintln(s.Err, strings.TrimRight(fmt.Sprintf("%-10s %s", orNote(l.Status), l.line()), " "))
 	case strings.HasSuffix(l.Status, "_FAILED"):
 		fmt.Fprintf(s.Err, "failed     %s\n", l.line())
-	case s.ErrTTY:
+	case s.paints():
 		s.draw(l)
 	case strings.HasSuffix(l.Status, "_COMPLETE"):
 		fmt.Fprintf(s.Err, "%-10s %s %s\n", counted(l), l.Subject, l.Status)
@@ -360,14 +362,5 @@ func (s *deployScreen) draw(l DeployLine) {
 			text = cells.Truncate(text, width-1, "")
 		}
 	}
-	fmt.Fprint(s.Err, text)
-	s.bar = true
-}
-
-// clear removes the bar.
-func (s *deployScreen) clear() {
-	if s.bar {
-		fmt.Fprint(s.Err, "\r\x1b[K")
-		s.bar = false
-	}
+	s.status.show(text)
 }

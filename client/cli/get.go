@@ -96,8 +96,8 @@ func (g *get) downloadFlags(cmd *cobra.Command) {
 	f.StringVar(&g.names, "names", "local", "local: change names only as this disk requires; portable: as any system would")
 	f.IntVar(&g.parallel, "parallel", 0, "download at most this many files at once")
 	f.Var(textFlag{&g.limit, "rate"}, "limit", "use at most this many bytes a second, like 800k or 10M")
-	f.Var(&g.stats, "stats", "without a terminal: time between lines about the progress; 0: none (1m)")
-	f.Var(&g.stats.form, "progress", "auto: lines on a terminal, and --stats without one; json: one JSON line a second, or each --stats; off")
+	f.Var(&g.stats, "stats", "time between lines about the progress where no line is painted; 0: none (1m, 10s on a terminal)")
+	f.Var(&g.stats.form, "progress", "auto: painted lines on a terminal, --stats without one, with TERM=dumb and for screen readers; json: one JSON line a second, or each --stats; off")
 }
 
 func (g *get) run(cmd *cobra.Command, args []string) error {

@@ -350,7 +350,7 @@ func (l *login) secret(ctx context.Context, fromStdin bool, question, flag strin
 // terminal, and as text.
 func (l *login) showSetUp(step session.Step) {
 	fmt.Fprintln(l.Err, "Your account needs a second factor. Add this to an authenticator app:")
-	if l.ErrTTY && l.Getenv("NO_COLOR") == "" {
+	if l.paints() && l.Getenv("NO_COLOR") == "" {
 		if code, err := qr.Draw(step.URI.Reveal(), qr.Ink); err == nil {
 			fmt.Fprintln(l.Err, strings.Join(code, "\n"))
 		}

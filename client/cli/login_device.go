@@ -39,7 +39,7 @@ func (l *login) byDevice(ctx context.Context, conn connection) (session.Tokens, 
 
 // showDevice shows the address and the code, and a QR code of both.
 func (l *login) showDevice(in *session.DeviceSignIn) {
-	if l.ErrTTY && l.Getenv("NO_COLOR") == "" {
+	if l.paints() && l.Getenv("NO_COLOR") == "" {
 		if code, err := qr.Draw(in.QR(), qr.Ink); err == nil {
 			fmt.Fprintln(l.Err, strings.Join(code, "\n"))
 		}

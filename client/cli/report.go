@@ -73,7 +73,9 @@ type fetched struct {
 	Error    *failure `json:"error,omitempty"`
 }
 
-func (r *report) live() bool { return r.ErrTTY && !r.json && !r.quiet && r.stats.form == progressAuto }
+func (r *report) live() bool {
+	return r.paints() && !r.json && !r.quiet && r.stats.form == progressAuto
+}
 
 // finished prints the result of a transfer and counts it for end. The engine
 // calls it, one call at a time, for every transfer.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
@@ -28,11 +27,11 @@ type search struct {
 
 	scanned, matches int
 	omitted          counting
-	drawn            bool
+	status           statusLine
 }
 
 func (a *app) searchCommand() *cobra.Command {
-	s := &search{app: a}
+	s := &search{app: a, status: statusLine{app: a}}
 	cmd := &cobra.Command{
 		Use:        "search TEXT|GLOB [PATH...]",
 		SuggestFor: []string{"locate", "grep"},
@@ -144,7 +143,7 @@ func (s *search) run(ctx context.Context, query string, args []string) error {
 		}
 		return err
 	})
-	s.clear()
+	s.status.end()
 	if ferr := out.out.Flush(); err == nil {
 		err = ferr
 	}
@@ -172,7 +171,7 @@ func (s *search) below(ctx context.Context, conn connection, out *ls, in api.Sea
 		}
 		s.omitted.add(t.Path, page.Omitted)
 		s.scanned, s.matches = s.scanned+page.Scanned, s.matches+len(page.Entries)
-		s.clear()
+		s.status.end()
 		for _, e := range page.Entries {
 			out.print(found{t.Path, e})
 		}
@@ -188,17 +187,7 @@ func (s *search) below(ctx context.Context, conn connection, out *ls, in api.Sea
 
 // draw shows the progress on a terminal.
 func (s *search) draw() {
-	if s.ErrTTY && !s.json && !s.quiet {
-		fmt.Fprintf(s.Err, "%s searched, %s found", quantity.Plural(s.scanned, "name", "names"), quantity.Count(s.matches))
-		s.drawn = true
-	}
-}
-
-func (s *search) clear() {
-	if s.drawn {
-		fmt.Fprint(s.Err, "\r"+ansi.EraseLineRight)
-		s.drawn = false
-	}
+	s.status.show(fmt.Sprintf("%s searched, %s found", quantity.Plural(s.scanned, "name", "names"), quantity.Count(s.matches)))
 }
 
 // sizesFlag is --size: limits that begin with > or <.

@@ -142,11 +142,9 @@ func (d defaults) check(path, lead string) error {
 // oneOf reports whether a value is absent or one of a list.
 func oneOf(value string, list ...string) bool { return value == "" || slices.Contains(list, value) }
 
-// screenOf returns the settings of full-screen pages. A terminal that cannot move its
-// cursor gets lines in any case.
+// screenOf returns the settings of full-screen pages.
 func (a *app) screenOf(d defaults) Screen {
-	lines := d.Reader == "on" || d.Reader == "1" || a.Getenv("TERM") == "dumb"
-	return Screen{Glyphs: d.Glyphs, Still: d.Motion == "off", Mouse: d.Mouse == "on", Lines: lines, Keys: d.keys}
+	return Screen{Glyphs: d.Glyphs, Still: d.Motion == "off", Mouse: d.Mouse == "on", Lines: linear(d.Reader, a.Getenv), Keys: d.keys}
 }
 
 // expandHome replaces ~/ at the beginning of a path. Without a home folder it

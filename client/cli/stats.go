@@ -69,6 +69,8 @@ func (r *report) interval() time.Duration {
 		return *r.stats.every
 	case r.live() || r.json || r.quiet || r.stats.form == progressOff:
 		return 0
+	case r.stats.every == nil && r.ErrTTY:
+		return linesEvery
 	case r.stats.every == nil:
 		return time.Minute
 	}

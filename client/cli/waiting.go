@@ -20,10 +20,11 @@ const (
 
 // waitNote is stderr of a terminal. While a call is repeated, it has a line with
 // the reason. Any other output, to stderr or through before, removes the line.
-// Progress lines show the note themselves.
+// Progress lines show the note themselves. With lines, the note stays as a line.
 type waitNote struct {
-	to  io.Writer
-	now func() time.Time
+	to    io.Writer
+	now   func() time.Time
+	lines bool // no line is changed
 
 	mu     sync.Mutex
 	since  time.Time // the last output, or the start
@@ -108,7 +109,12 @@ func waitingFor(host string) string {
 func (n *waitNote) show() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.text != "" && !n.shared && !n.shown {
+	switch {
+	case n.text == "" || n.shared || n.shown:
+	case n.lines:
+		_, _ = fmt.Fprintln(n.to, n.text)
+		n.shown = true
+	default:
 		_, _ = fmt.Fprint(n.to, n.text)
 		n.shown = true
 	}
@@ -120,7 +126,7 @@ func (n *waitNote) remove() {
 		n.timer.Stop()
 		n.timer = nil
 	}
-	if n.shown {
+	if n.shown && !n.lines {
 		_, _ = fmt.Fprint(n.to, "\r"+ansi.EraseLineRight)
 	}
 	n.text, n.shown, n.since = "", false, n.now()
