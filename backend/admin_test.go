@@ -102,16 +102,6 @@ func TestAccessReports(t *testing.T) {
 	if _, err := grace.GrantsDiff(t.Context(), api.GrantsDiffRequest{}); codeOf(err) != api.NotFound {
 		t.Errorf("an auditor compares grants: %v", err)
 	}
-	// An admin does not read the log.
-	if _, err := margaret.AuditQuery(t.Context(), api.AuditQueryRequest{}); codeOf(err) != api.NotFound {
-		t.Errorf("an admin reads the log: %v", err)
-	}
-	if _, err := margaret.AuditBy(t.Context(), api.AuditByRequest{By: "who"}); codeOf(err) != api.NotFound {
-		t.Errorf("an admin counts the log: %v", err)
-	}
-	if _, err := margaret.AuditSummary(t.Context(), api.AuditSummaryRequest{Hours: 1}); codeOf(err) != api.NotFound {
-		t.Errorf("an admin sums up the log: %v", err)
-	}
 
 	for name, call := range map[string]func() error{
 		"review": func() error { _, err := ada.Review(t.Context(), api.ReviewRequest{}); return err },

@@ -15,7 +15,13 @@ import (
 var ProofOf = proofOf
 
 // Verbs returns all paths that need a token.
-func Verbs() []string {
+func Verbs() []string { return slices.Sorted(maps.Keys(withoutParts().routes)) }
+
+// Routes returns the audit actions of all verbs.
+func Routes() map[api.Verb]string { return withoutParts().Actions() }
+
+// withoutParts returns a backend that has routes and can serve none.
+func withoutParts() *Backend {
 	b, err := New(Config{
 		Public: api.Config{Region: "none", AuditorsGroup: "none", AdminsGroup: "none"}, Verifier: struct{ Verifier }{}, Directory: struct{ Directory }{}, Ender: struct{ Ender }{}, Grants: struct{ Grants }{}, Objects: struct{ Objects }{},
 		Signer: struct{ Signer }{}, Clock: struct{ Clock }{}, Audit: struct{ Log }{}, Access: struct{ Access }{}, Health: struct{ Health }{}, Cursors: struct{ Cursors }{}, URLLife: time.Minute,
@@ -24,7 +30,7 @@ func Verbs() []string {
 	if err != nil {
 		panic(err)
 	}
-	return slices.Sorted(maps.Keys(b.routes))
+	return b
 }
 
 // Actions returns the audit actions of the verbs.
