@@ -79,9 +79,11 @@ type Places interface {
 }
 
 // Clock compares the clocks of this machine and the storage. Check fails when they
-// differ.
+// differ. Difference returns the storage's time minus this machine's at the last
+// comparison, and false before the first one.
 type Clock interface {
 	Check(ctx context.Context, bucket string) error
+	Difference() (time.Duration, bool)
 }
 
 // Log records and queries events.

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"usher/backend/api"
 )
@@ -45,6 +46,10 @@ func (b *Backend) health(r *request, try func(context.Context) []api.HealthProbl
 	}
 	if b.c.Sinks != nil {
 		h.Sinks = b.c.Sinks.Sinks(r.ctx)
+	}
+	if ahead, known := b.c.Clock.Difference(); known {
+		seconds := int(ahead / time.Second)
+		h.ClockSeconds = &seconds
 	}
 	h.OK = len(h.Problems) == 0
 	if !h.OK {

@@ -133,6 +133,7 @@ func rebuiltOn(t testing.TB, listener net.Listener, w *demo.Demo, keyPair aws.Cr
 type sameClock struct{}
 
 func (sameClock) Check(context.Context, string) error { return nil }
+func (sameClock) Difference() (time.Duration, bool)   { return 0, true }
 
 // at returns a signed-in person as a client of another server.
 func at(t *testing.T, a demotest.Actor, server string) demotest.Actor {

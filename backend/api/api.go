@@ -343,7 +343,8 @@ type Health struct {
 	GrantsVersion string          `json:"grants_version"`
 	GrantsError   string          `json:"grants_error,omitempty"` // a new grants file was refused; the old one is in force
 	BoundSeconds  int             `json:"bound_seconds"`
-	Sinks         []Sink          `json:"sinks,omitempty"` // a late sink is no problem of the server
+	ClockSeconds  *int            `json:"clock_difference_seconds,omitempty"` // the storage's time minus the server's, at the last comparison; absent before it
+	Sinks         []Sink          `json:"sinks,omitempty"`                    // a late sink is no problem of the server
 }
 
 // HealthProblem is a failing part: log, grants, clock, pool, directory, signer

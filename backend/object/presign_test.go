@@ -192,6 +192,9 @@ func TestSkew(t *testing.T) {
 		if err := skew.Check(t.Context(), watched(server.URL, skew), "reports"); !errors.Is(err, want) {
 			t.Errorf("a storage %v ahead: %v, want %v", ahead, err, want)
 		}
+		if have, known := skew.Difference(); have != ahead || !known {
+			t.Errorf("a storage %v ahead: a difference of %v, %v", ahead, have, known)
+		}
 		server.Close()
 	}
 	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header()["Date"] = nil }))
@@ -199,6 +202,9 @@ func TestSkew(t *testing.T) {
 	skew := object.NewSkew(func() time.Time { return noon })
 	if err := skew.Check(t.Context(), watched(silent.URL, skew), "reports"); !errors.Is(err, object.ErrUnavailable) {
 		t.Errorf("a storage without a clock: %v", err)
+	}
+	if have, known := skew.Difference(); known {
+		t.Errorf("a storage without a clock: a difference of %v", have)
 	}
 }
 

@@ -82,6 +82,14 @@ func (s *Skew) Check(ctx context.Context, client S3, bucket string) error {
 	return nil
 }
 
+// Difference returns S3's time minus this machine's at the last response, in whole
+// seconds; false before the first one.
+func (s *Skew) Difference() (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.diff, !s.seen.IsZero()
+}
+
 func (s *Skew) fresh() bool {
 	now := s.now()
 	s.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -82,6 +83,8 @@ type clock struct {
 func (c clock) Check(ctx context.Context, bucket string) error {
 	return c.skew.Check(ctx, c.client, bucket)
 }
+
+func (c clock) Difference() (time.Duration, bool) { return c.skew.Difference() }
 
 // storage makes the S3 client. Its responses also carry the storage's time.
 func (r *checker) storage(sdk aws.Config, loop *Loopback) (err error) {

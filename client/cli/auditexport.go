@@ -147,7 +147,7 @@ func (a *app) review(ctx context.Context, query, finding string) error {
 			a.writeJSON(a.Out, answer)
 			return nil
 		}
-		fmt.Fprintf(a.Out, "Recorded: %s match %s, in the log of %s\n", quantity.Plural(int(answer.Count), "event", "events"),
+		fmt.Fprintf(a.Out, "Recorded: %s %s, in the log of %s\n", quantity.Plural(int(answer.Count), "event matches", "events match"),
 			orAll(safe(answer.Query)), quantity.Plural(int(answer.Records), "event", "events"))
 		return nil
 	}

@@ -69,7 +69,7 @@ func (a *app) checkpoint(ctx context.Context, file string) error {
 		fmt.Fprintf(a.Err, "The witnesses confirm %s.\n", quantity.Plural(int(state.Witnessed.Size), "event", "events"))
 	}
 	if file == "" {
-		fmt.Fprint(a.Out, lines(errors.New(string(state.Note))))
+		fmt.Fprintln(a.Out, lines(errors.New(string(state.Note))))
 		return nil
 	}
 	fmt.Fprintf(a.Err, "%s has the checkpoint of %s.\n", safe(file), quantity.Plural(int(state.Head.Size), "event", "events"))

@@ -120,13 +120,17 @@ func (a *app) printExport(v exportVerified, policy bool) {
 			fmt.Fprintln(a.Out, "The person who made the export marked these names as removed by retention. The export cannot prove that; usher audit verify of the log can.")
 		}
 	} else {
-		fmt.Fprintln(a.Out, "its decisions were not decided again: an export of this form has no names of groups. Newer versions of usher write another form")
+		fmt.Fprintln(a.Out, "its decisions were not decided again: an export of this form (v1) has no names of groups. The person who made the export can choose this form; newer versions of usher write another one")
 	}
 	if v.Expired > 0 {
-		fmt.Fprintf(a.Out, "%s of the range had expired; the log says so\n", quantity.Plural(int(v.Expired), "event", "events"))
+		fmt.Fprintf(a.Out, "%s of the range had expired, as the log's events of its retention state\n", quantity.Plural(int(v.Expired), "event", "events"))
 	}
 	if len(v.Witnesses) > 0 {
-		fmt.Fprintf(a.Out, "the checkpoint of %s is cosigned by %s\n", quantity.Plural(int(v.Witnessed), "event", "events"), safe(strings.Join(v.Witnesses, ", ")))
+		whose := ""
+		if !policy { // anyone can make a key and name it
+			whose = ", by the keys in the export itself: give --policy"
+		}
+		fmt.Fprintf(a.Out, "the checkpoint of %s is cosigned by %s%s\n", quantity.Plural(int(v.Witnessed), "event", "events"), safe(strings.Join(v.Witnesses, ", ")), whose)
 	}
 	switch {
 	case v.FaultCount > 0:

@@ -159,7 +159,7 @@ func (v *verification) event(l Leaf, line []byte, filter event.Filter, t *table)
 		v.stated[e.Groups] = record
 	}
 	if e.Action == event.RetentionApplied {
-		v.expiredTo = max(v.expiredTo, e.LastRecord)
+		v.expiredTo, v.expired = max(v.expiredTo, e.LastRecord), max(v.expired, e.Records)
 	}
 	if !v.known || e.ID == v.export.ID {
 		return nil
@@ -219,6 +219,9 @@ func (v *verification) complete() error {
 		}
 	}
 	gap(last)
+	if v.report.Expired > v.expired { // events under a hold stay
+		v.report.fault(FaultMissing, 0, "the export lacks %d events as expired, and the retention had deleted %d", v.report.Expired, v.expired)
+	}
 	v.spans(first, last)
 	return nil
 }

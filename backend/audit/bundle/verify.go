@@ -103,6 +103,7 @@ type verification struct {
 	used      map[string]int64 // hashes of groups of decisions, with the first record
 	stated    map[string]int64 // hashes of groups with the record of an event that has their names
 	expiredTo int64            // last record that a retention-applied event names
+	expired   int64            // number of events that the retention deleted by then
 	export    event.Event
 	known     bool      // export is the record of an export
 	oldest    time.Time // of the first event of the range

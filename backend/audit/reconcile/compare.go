@@ -3,7 +3,6 @@ package reconcile
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -27,13 +26,6 @@ type Config struct {
 	Others func(requester string) bool
 }
 
-// request identifies the lines of a request. Access log and CloudTrail name a request
-// alike. One request can have several operations: a copy is a read and a write, and a
-// deletion has a line for each object.
-type request struct {
-	id, content string // without the content for a read
-}
-
 // other groups lines that are not compared.
 type other struct {
 	operation          string
@@ -41,21 +33,14 @@ type other struct {
 	requester, account string
 }
 
-// read is a line of a read.
-type read struct {
-	Line
-	differs bool // from the first line of its request
-	next    int  // the next read with this request id; 0: none
-}
-
 // Comparison collects lines, and compares them with events. It is not safe for
 // concurrent use.
 type Comparison struct {
 	c       Config
 	report  Report
-	seen    map[request]int // the index of a read in reads
-	reads   []read          // of objects, successful
-	others  map[other]int   // lines that are not compared
+	seen    map[request]int32 // the index of a read in reads
+	reads   reads             // of objects, successful
+	others  map[other]int     // lines that are not compared
 	signers []Signer
 	readers map[string]bool // principals with one session per person
 }
@@ -86,7 +71,7 @@ func New(c Config) (*Comparison, error) {
 	report := Report{ // lists in JSON, never null
 		Fetched: []Fetched{}, Unseen: []Release{}, Alarms: []Alarm{}, SignIns: []SignInFailed{}, Signers: []string{}, NotCompared: []Operation{},
 	}
-	return &Comparison{c: c, report: report, seen: map[request]int{}, others: map[other]int{}, readers: map[string]bool{}}, nil
+	return &Comparison{c: c, report: report, seen: map[request]int32{}, reads: reads{texts: texts{numbers: map[string]textNumber{}}}, others: map[other]int{}, readers: map[string]bool{}}, nil
 }
 
 // Add takes a line. The order of lines does not matter: logs arrive late.
@@ -110,7 +95,8 @@ func (c *Comparison) Add(l Line) {
 			c.report.SignIns = append(c.report.SignIns, SignInFailed{l.Time, l.User, l.Address, l.Operation, l.Error})
 		}
 	default:
-		c.others[other{l.Operation, classOf(l), l.Requester, l.Account}]++
+		once := func(s string) string { return c.reads.get(c.reads.of(s)) }
+		c.others[other{once(l.Operation), classOf(l), once(l.Requester), once(l.Account)}]++
 	}
 }
 
@@ -132,34 +118,30 @@ func classOf(l Line) Class {
 func (c *Comparison) double(l Line, isRead bool) bool {
 	if l.RequestID == "" {
 		if isRead {
-			c.reads = append(c.reads, read{Line: l})
+			c.reads.add(l, false)
 		}
 		return false
 	}
-	id := request{id: l.RequestID}
-	if !isRead {
-		id.content = fmt.Sprintln(l.Kind, l.Time.Unix(), l.Operation, l.Bucket, l.Key, l.Status, l.Error, l.Bytes, l.Address, l.Requester, l.User)
-	}
+	id := requestOf(l, isRead)
 	first, known := c.seen[id]
 	if !isRead {
 		c.seen[id] = 0
 		return known
 	}
 	if !known {
-		c.seen[id] = len(c.reads)
-		c.reads = append(c.reads, read{Line: l})
+		c.seen[id] = int32(c.reads.add(l, false))
 		return false
 	}
 	last := first
-	for i, more := first, true; more; i, more = c.reads[i].next, c.reads[i].next != 0 {
-		if c.reads[i].repeats(l) {
-			c.join(i, l)
+	for i, more := first, true; more; i, more = c.reads.at(int(i)).next, c.reads.at(int(i)).next != 0 {
+		if c.reads.line(int(i)).repeats(l) {
+			c.reads.join(int(i), l)
 			return true
 		}
 		last = i
 	}
-	c.reads[last].next = len(c.reads)
-	c.reads = append(c.reads, read{Line: l, differs: true})
+	added := c.reads.add(l, true)
+	c.reads.at(int(last)).next = int32(added)
 	return false
 }
 
@@ -177,15 +159,6 @@ func (l Line) repeats(m Line) bool {
 	agree := func(a, b string) bool { return a == "" || b == "" || a == b }
 	return l.Time.Sub(m.Time).Abs() <= Skew && l.class() == m.class() && agree(l.Event, m.Event) && agree(l.Version, m.Version) &&
 		(account(l.Requester) == "" || account(m.Requester) == "" || l.Requester == m.Requester) && !otherAddress(l.Address, m.Address)
-}
-
-// join completes a read with the line of another log about the same request.
-func (c *Comparison) join(at int, l Line) {
-	have := &c.reads[at]
-	have.Event = cmp.Or(have.Event, l.Event)
-	have.Version = cmp.Or(have.Version, l.Version)
-	have.Requester = longer(have.Requester, l.Requester)
-	have.Bytes = max(have.Bytes, l.Bytes)
 }
 
 // longer prefers an ARN to a canonical user id.
@@ -218,16 +191,18 @@ func (c *Comparison) Compare(signers []Signer, events func(yield func(event.Even
 	}
 	named := map[string][]int{}      // reads by event id
 	unnamed := map[[2]string][]int{} // reads without an id, by object
-	for i, l := range c.reads {
+	for i := range c.reads.n {
+		l := c.reads.at(i)
 		if l.differs {
 			continue
 		}
-		if l.Event != "" {
-			named[l.Event] = append(named[l.Event], i)
+		if id := c.reads.get(l.event); id != "" {
+			named[id] = append(named[id], i)
 			continue
 		}
-		for _, k := range l.keys {
-			unnamed[[2]string{l.Bucket, k}] = append(unnamed[[2]string{l.Bucket, k}], i)
+		bucket := c.reads.get(l.bucket)
+		for _, k := range c.reads.keys(l) {
+			unnamed[[2]string{bucket, k}] = append(unnamed[[2]string{bucket, k}], i)
 		}
 	}
 	var releases []release
@@ -242,20 +217,20 @@ func (c *Comparison) Compare(signers []Signer, events func(yield func(event.Even
 	}
 	c.calibrate(releases, named)
 
-	explained := make([]Reason, len(c.reads))
+	explained := make([]Reason, c.reads.n)
 	for i := range explained {
 		explained[i] = NoEvent
 	}
 	for _, e := range releases {
 		var lines []int
 		for _, i := range named[e.id] {
-			if explained[i] = c.check(e, c.reads[i].Line); explained[i] == "" {
+			if explained[i] = c.check(e, c.reads.line(i)); explained[i] == "" {
 				lines = append(lines, i)
 			}
 		}
 		for _, i := range unnamed[[2]string{e.bucket, e.key}] {
 			// CloudTrail lines may lack the id; one session and one object are enough.
-			if _, person := session(c.reads[i].Requester); explained[i] != "" && person != "" && person == e.sub && c.check(e, c.reads[i].Line) == "" {
+			if _, person := session(c.reads.get(c.reads.at(i).requester)); explained[i] != "" && person != "" && person == e.sub && c.check(e, c.reads.line(i)) == "" {
 				explained[i] = ""
 				lines = append(lines, i)
 			}
@@ -263,17 +238,17 @@ func (c *Comparison) Compare(signers []Signer, events func(yield func(event.Even
 		c.add(e, lines)
 	}
 	for i, reason := range explained {
-		switch l := c.reads[i]; {
-		case l.differs:
-			c.report.Alarms = append(c.report.Alarms, Alarm{Conflict, l.Line})
+		switch l := c.reads.line(i); {
+		case c.reads.at(i).differs:
+			c.report.Alarms = append(c.report.Alarms, Alarm{Conflict, l})
 		case reason == "":
-			if c.report.RequesterChecked && c.origin(l.Line) == accountOnly {
+			if c.report.RequesterChecked && c.origin(l) == accountOnly {
 				c.report.Unnamed++
 			}
 		case c.c.Others(l.Requester):
 			c.report.Other++
 		default:
-			c.report.Alarms = append(c.report.Alarms, Alarm{reason, l.Line})
+			c.report.Alarms = append(c.report.Alarms, Alarm{reason, l})
 		}
 	}
 	c.report.NotCompared = append(c.report.NotCompared, c.notCompared()...)
@@ -339,10 +314,10 @@ func (c *Comparison) add(e release, lines []int) {
 	}
 	f := Fetched{Event: e.id, User: e.username, Sub: e.sub, Path: e.bucket + "/" + e.key, Released: e.at, Requests: len(lines), Address: e.address}
 	for _, i := range lines {
-		l := c.reads[i]
-		f.Bytes += l.Bytes
-		if otherAddress(l.Address, e.address) && !slices.Contains(f.Others, l.Address) {
-			f.Others = append(f.Others, l.Address)
+		l := c.reads.at(i)
+		f.Bytes += l.bytes
+		if address := c.reads.get(l.address); otherAddress(address, e.address) && !slices.Contains(f.Others, address) {
+			f.Others = append(f.Others, address)
 		}
 	}
 	c.report.Bytes += f.Bytes

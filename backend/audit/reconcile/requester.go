@@ -98,7 +98,7 @@ func (c *Comparison) calibrate(releases []release, named map[string][]int) {
 	uses := map[string]use{}
 	for _, e := range releases {
 		for _, i := range named[e.id] {
-			l := c.reads[i].Line
+			l := c.reads.line(i)
 			principal, person := session(l.Requester)
 			if person != "" && person == e.sub {
 				c.readers[principal] = true
