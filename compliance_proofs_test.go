@@ -15,7 +15,7 @@ import (
 	"usher/backend/event"
 )
 
-// proof compares the answers of one check with what happened in the demo. The answers
+// proof compares the answers of one check with the facts of the demo. The answers
 // are those of the lines of its command.
 type proof func(answers []string) error
 

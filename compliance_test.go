@@ -193,7 +193,7 @@ func (o office) run(t *testing.T, line string) string {
 const maxOpen = 2
 
 // Every command of docs/compliance.md runs and prints the texts of the page, and its
-// answers have what happened in the demo. At most two of the twenty checks are open, and
+// answers have the facts of the demo. At most two of the twenty checks are open, and
 // the section of each has the reason.
 func TestComplianceChecks(t *testing.T) {
 	if testing.Short() {

@@ -99,7 +99,7 @@ func evidence(t *testing.T) (*log, []byte) {
 }
 
 // edits are the changes that a person makes to an unpacked export before it is packed
-// again. Each returns what it did.
+// again. Each returns its description.
 var edits = []func(r *mathrand.Rand, all []member) ([]member, string){
 	func(r *mathrand.Rand, all []member) ([]member, string) {
 		i := r.IntN(len(all))
