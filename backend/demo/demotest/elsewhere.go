@@ -35,6 +35,8 @@ type Storage struct {
 	URLSeconds  int       // life of a URL; 0: the default
 	Log         io.Writer // the server's log, JSON lines; nil: dropped
 
+	Sinks []serve.Sink // receivers of the audit log
+
 	// DynamoDB is the endpoint for a server with its log, grants and state in the
 	// new tables log, grants and state; "": files.
 	DynamoDB string
@@ -90,7 +92,7 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 		Organisation: "Elsewhere", Listen: listener.Addr().String(), PublicURL: origin, URLSeconds: s.URLSeconds,
 		Region: facts.Region, UserPoolID: facts.UserPoolID, ClientID: facts.ClientID,
 		Grants: facts.GrantsFile, Audit: filepath.Join(facts.Dir, "audit.db"),
-		S3: serve.S3{ExactKeys: &exact},
+		S3: serve.S3{ExactKeys: &exact}, Sinks: s.Sinks,
 	}
 	d := serve.Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log}
 	loop := &serve.Loopback{
