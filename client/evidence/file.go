@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -73,6 +74,11 @@ func OpenFile(ctx context.Context, path string, key *checkpoint.Verifier, progre
 		return nil, diskError("opening the export", err)
 	}
 	f := &File{file: file}
+	var most int64
+	if f.events, most, err = bundle.EventsAt(file, info.Size()); err != nil && !errors.Is(err, bundle.ErrNotBundle) {
+		return nil, err
+	}
+	f.rows = make([]row, 0, most) // a slice that grows has a copy at each step
 	var at int64
 	f.Report, err = bundle.Verify(ctx, file, info.Size(), bundle.Check{Key: key, Progress: progress, Event: func(r event.Record) error {
 		k := rowOf(r.Event.ID, r.Event.Time)
@@ -86,9 +92,6 @@ func OpenFile(ctx context.Context, path string, key *checkpoint.Verifier, progre
 	}
 	if f.Report.FaultCount > 0 {
 		return nil, &Error{fmt.Sprintf("This export does not prove its events (%s). usher audit verify shows all faults.", f.Report.Faults[0]), api.ExitIntegrity}
-	}
-	if f.events, err = bundle.EventsAt(file, info.Size()); err != nil {
-		return nil, err
 	}
 	slices.SortStableFunc(f.rows, row.compare)
 	return f, nil

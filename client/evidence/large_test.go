@@ -186,3 +186,42 @@ func BenchmarkExport(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
 }
+
+// An open export keeps 40 bytes for an event, and its slice of them is allocated once;
+// the answers to queries keep none. The test is not parallel: it measures the heap.
+func TestAnOpenExportKeepsLittle(t *testing.T) {
+	const n, slack = 20_000, 256 << 10
+	l := newLargeLog(t, n)
+	path := filepath.Join(t.TempDir(), "e.tar")
+	if _, err := evidence.Export(t.Context(), evidence.Config{Server: l, Key: l.signer.Key(), Query: "who:ada", Complete: true, Path: path}); err != nil {
+		t.Fatal(err)
+	}
+	heap := func() int64 {
+		var now uint64
+		live(&now)()
+		return int64(now)
+	}
+	before := heap()
+	f, err := evidence.OpenFile(t.Context(), path, &l.signer.Verifier, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	opened, events, cursor := heap(), 0, ""
+	for {
+		page, err := f.AuditQuery(t.Context(), api.AuditQueryRequest{Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		events += len(page.Events)
+		if cursor = page.Cursor; cursor == "" {
+			break
+		}
+	}
+	after := heap()
+	t.Logf("%d bytes an event, %d KiB more after all pages", (opened-before)/n, (after-opened)>>10)
+	if events != n+1 || opened-before > 44*n+slack || after-opened > slack {
+		t.Errorf("%d events: %d KiB opened, %d KiB more after all pages", events, (opened-before)>>10, (after-opened)>>10)
+	}
+	runtime.KeepAlive(f)
+}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"usher/backend/audit/tree"
 )
 
 // ErrNotBundle: a file is no bundle.
@@ -167,10 +169,18 @@ func find(r io.ReaderAt, size int64, name string) (entry, error) {
 	return entry{}, ErrNotBundle
 }
 
-// EventsAt returns the place of events.jsonl in a bundle.
-func EventsAt(r io.ReaderAt, size int64) (int64, error) {
-	e, err := find(r, size, nameEvents)
-	return e.at, err
+// leastLeaf is the least length of a line of index.txt.
+const leastLeaf = int64(len("0 ") + 2*len(tree.Hash{}) + len("\n"))
+
+// EventsAt returns the place of events.jsonl in a bundle, and the greatest number of
+// events that it can have: their exact number is not known before all are read.
+func EventsAt(r io.ReaderAt, size int64) (at, most int64, err error) {
+	events, err := find(r, size, nameEvents)
+	if err != nil {
+		return 0, 0, err
+	}
+	index, err := find(r, size, nameIndex)
+	return events.at, index.size / leastLeaf, err
 }
 
 // Policy returns the grants of a version in a bundle, or nil.
