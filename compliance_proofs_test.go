@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"usher/backend/api"
 	"usher/backend/event"
@@ -235,4 +236,23 @@ func (o office) noSecrets(a []string) error {
 		}
 	}
 	return must(number(a[1], `^(\d+)\n$`) > 20 && a[2] == "0\n", "%q events, and %q with a secret", a[1], a[2])
+}
+
+// No proof accepts answers with the texts of the page alone, or without any text.
+func TestComplianceProofsNeedMoreThanTexts(t *testing.T) {
+	raw, err := os.ReadFile("docs/compliance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proofs := office{dir: t.TempDir()}.proofs()
+	for _, section := range strings.Split(string(raw), "\n## C")[1:] {
+		name, body, _ := strings.Cut(section, "\n")
+		_, shows, _ := strings.Cut(body, "\nShows: ")
+		texts := strings.NewReplacer("`, `", "\n", "`", "").Replace(shows)
+		for _, answer := range []string{texts, ""} {
+			if proofs[name](slices.Repeat([]string{answer}, 6)) == nil {
+				t.Errorf("C%s accepts %q", name, answer)
+			}
+		}
+	}
 }
