@@ -86,7 +86,7 @@ func New(d Deps) (*Model, error) {
 	}
 	o := theme.Options{Dark: darkAtFirst(d), ASCII: d.ASCII, Profile: colorprofile.ANSI256}
 	m := &Model{deps: d, dark: o, asked: d.Theme == "" && !d.Lines}
-	m.env = &pane.Env{Theme: theme.New(o), Keys: table, Zone: d.Zone, Jump: d.SSH, Still: d.Still, Me: &pane.Me{Online: true}}
+	m.env = &pane.Env{Theme: theme.New(o), Keys: table, Zone: d.Zone, Jump: d.SSH, Still: d.Still, Lines: d.Lines, Me: &pane.Me{Online: true}}
 	if err := m.build(); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,6 @@
 // Package places keeps the places of a person in the browser between two runs: the
-// last folder, the row in each visited folder, the order of rows, bookmarks and
-// filters.
+// last folder, the row in each visited folder, the order of rows, the widths of the
+// panes, bookmarks and filters.
 //
 // There is one private file for each person at each server. It has names of folders
 // and files, no content. A damaged file is empty. Programs that run at the same time
@@ -29,6 +29,7 @@ const (
 	MaxFilters = 50
 	maxFilter  = 200     // characters
 	maxVisits  = 1 << 20 // of one folder
+	maxWidth   = 1000    // cells
 )
 
 // version is the version of the file's format.
@@ -39,6 +40,7 @@ type State struct {
 	Last      string            `json:"last,omitempty"`    // path of the last folder; "" is the list of buckets
 	Folders   []Folder          `json:"folders,omitempty"` // by their last visit, oldest first
 	Order     Order             `json:"order"`
+	Widths    Widths            `json:"widths,omitzero"`
 	Bookmarks map[string]string `json:"bookmarks,omitempty"` // a letter or digit: the path of a folder
 	Filters   []string          `json:"filters,omitempty"`   // oldest first
 }
@@ -58,19 +60,27 @@ type Order struct {
 	Hidden  bool   `json:"hidden,omitempty"` // names that begin with a dot are hidden
 }
 
+// Widths are the widths of the folders and of the details, as the difference in cells
+// from the browser's default.
+type Widths struct {
+	Folders int `json:"folders,omitempty"`
+	Details int `json:"details,omitempty"`
+}
+
 // Change is what one program has changed since it stored its last Change. Nil and
 // empty fields change nothing.
 type Change struct {
 	Last      *string
 	Folders   []Folder // oldest visit first; Visits is the number of new ones
 	Order     *Order
+	Widths    *Widths
 	Bookmarks map[string]string // an empty path removes the bookmark
 	Filters   []string          // oldest first
 }
 
 // IsZero reports whether a change changes nothing.
 func (c Change) IsZero() bool {
-	return c.Last == nil && c.Order == nil && len(c.Folders) == 0 && len(c.Bookmarks) == 0 && len(c.Filters) == 0
+	return c.Last == nil && c.Order == nil && c.Widths == nil && len(c.Folders) == 0 && len(c.Bookmarks) == 0 && len(c.Filters) == 0
 }
 
 // ValidMark reports whether a text can name a bookmark: a lower-case letter or a
@@ -86,6 +96,9 @@ func (s State) After(c Change) State {
 	}
 	if c.Order != nil {
 		s.Order = *c.Order
+	}
+	if c.Widths != nil {
+		s.Widths = *c.Widths
 	}
 	s.Folders = slices.Clone(s.Folders)
 	for _, f := range c.Folders {
@@ -121,6 +134,9 @@ func (s State) valid() State {
 	}
 	if !isWord(s.Order.By) {
 		s.Order.By = ""
+	}
+	if n := max(s.Widths.Folders, -s.Widths.Folders, s.Widths.Details, -s.Widths.Details); n > maxWidth {
+		s.Widths = Widths{}
 	}
 	s.Folders = newest(slices.DeleteFunc(s.Folders, func(f Folder) bool {
 		return !isFolder(f.Path) || len(f.Row) > api.MaxKey || !utf8.ValidString(f.Row) || f.Visits < 0

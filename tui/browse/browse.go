@@ -145,6 +145,7 @@ type Pane struct {
 	counting  int       // running counts
 	clock     time.Time // when the cursor last settled
 	cols      columns
+	shares    shares // chosen widths
 	w, h      int
 }
 

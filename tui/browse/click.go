@@ -40,7 +40,7 @@ func (p *Pane) Click(x, y int) (tea.Cmd, bool) {
 
 // partAt returns the part in a column of the window.
 func (p *Pane) partAt(x int) part {
-	tw, dw := widths(p.w)
+	tw, dw := p.widths()
 	switch {
 	case tw == 0:
 		return p.focus

@@ -28,6 +28,9 @@ func (e Entry) isFile() bool { return e.Kind == api.KindObject }
 // Do runs an action of the pane's context.
 func (p *Pane) Do(a keys.Action) tea.Cmd {
 	p.sole = 0
+	if cmd, done := p.adjust(a); done {
+		return cmd
+	}
 	switch p.focus {
 	case inTree:
 		if p.tree.list.Move(a) {

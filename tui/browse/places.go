@@ -57,6 +57,7 @@ func (p *Pane) Recall(s places.State, save func(places.Change) error) {
 	}
 	p.arr.order = max(0, order(slices.Index(orderWords[:], s.Order.By)))
 	p.arr.reverse, p.arr.hidden = s.Order.Reverse, s.Order.Hidden
+	p.shares = s.Widths
 }
 
 // Resume enters the last folder of an earlier run. If it is not there any more, the
@@ -171,6 +172,9 @@ func (m *memory) add(c places.Change) {
 	}
 	if c.Order != nil {
 		to.Order = c.Order
+	}
+	if c.Widths != nil {
+		to.Widths = c.Widths
 	}
 	for _, f := range c.Folders {
 		if i := slices.IndexFunc(to.Folders, func(o places.Folder) bool { return o.Path == f.Path }); i >= 0 {

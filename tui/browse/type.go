@@ -40,6 +40,8 @@ func (p *Pane) whyNot(a keys.Action) string {
 		if p.here.location.bucket == "" {
 			return "Mark: open a bucket first."
 		}
+	case keys.WiderFolders, keys.NarrowerFolders, keys.WiderDetails, keys.NarrowerDetails, keys.ResetWidths:
+		return p.whyNoWidth(a)
 	case keys.Marks:
 		if len(p.marks) == 0 {
 			return "There are no marks. The key space marks a row."

@@ -16,24 +16,6 @@ import (
 	"usher/tui/theme"
 )
 
-// widths returns the widths of tree and details in a window of w cells. They are 0
-// in a narrow window, where both replace the table.
-func widths(w int) (treeW, detailsW int) {
-	switch {
-	case w >= 170:
-		return 36, 49
-	case w >= 110:
-		return 24, 31
-	}
-	return 0, 0
-}
-
-// beside reports whether a part has its own column.
-func (p *Pane) beside(x part) bool {
-	t, d := widths(p.w)
-	return x == inTable || x == inTree && t > 0 || x == inDetails && d > 0
-}
-
 // Title returns the path of the open folder.
 func (p *Pane) Title() []string {
 	s := p.here.location
@@ -54,7 +36,7 @@ func (p *Pane) Title() []string {
 func (p *Pane) View(w, h int) string {
 	p.resize(w, h)
 	p.tree.build()
-	tw, dw := widths(w)
+	tw, dw := widths(w, p.shares)
 	switch {
 	case tw > 0:
 		return columnsOf(p.Env.Theme,
@@ -70,7 +52,7 @@ func (p *Pane) View(w, h int) string {
 // resize sets the size of the lists.
 func (p *Pane) resize(w, h int) {
 	p.w, p.h = w, h
-	tw, dw := widths(w)
+	tw, dw := widths(w, p.shares)
 	tableW := w
 	if tw > 0 {
 		tableW = w - tw - dw - 2
@@ -309,7 +291,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	if note := p.watchNote(); right == "" && note != nil {
 		right = t.Muted.Paint(format.Fit(w-4-format.Width(left), note...))
 	}
-	if right == "" && !l.at.IsZero() && w >= 110 {
+	if right == "" && !l.at.IsZero() && w >= wide {
 		right = t.Muted.Paint("listed " + format.Clock(l.at.In(p.Env.Zone)))
 	}
 	return left, right
@@ -340,11 +322,14 @@ func (p *Pane) FieldKeys() [][2]string {
 	return [][2]string{{"enter", enter}, {"esc", esc}, {"ctrl+u", "empty"}}
 }
 
-// Label returns the effect of the key of the present order, which reverses it.
+// Label returns the effect of a key that depends on the state or that is shown with
+// another one: the key of the present order reverses it.
 func (p *Pane) Label(a keys.Action) string {
 	switch o, ok := orders[a]; {
 	case ok && o == p.arr.order:
 		return "reverse"
+	case a == keys.NarrowerFolders || a == keys.WiderDetails: // with the key for the other direction
+		return "width"
 	case p.span != nil && a == keys.Range:
 		return "mark the range"
 	case p.span != nil && a == keys.Back:
@@ -363,23 +348,31 @@ func (p *Pane) Hints() []keys.Action {
 	case p.span != nil:
 		return []keys.Action{keys.Range, keys.Back, keys.Down, keys.Up, keys.Last, keys.Help}
 	case p.focus == inTree:
-		return []keys.Action{keys.Enter, keys.Parent, keys.NextPane, keys.OpenTransfers, keys.CopyMenu, keys.Session, keys.Palette, keys.Help}
+		h := []keys.Action{keys.Enter, keys.Parent, keys.NextPane, keys.OpenTransfers, keys.CopyMenu}
+		if p.beside(inTree) {
+			h = append(h, keys.NarrowerFolders)
+		}
+		return append(h, keys.Session, keys.Palette, keys.Help)
 	case p.focus == inDetails:
-		return []keys.Action{keys.Download, keys.Read, keys.CopyMenu, keys.CopySum, keys.Parent, keys.Palette, keys.Help}
+		h := []keys.Action{keys.Download, keys.Read, keys.CopyMenu, keys.CopySum, keys.Parent}
+		if p.beside(inDetails) {
+			h = append(h, keys.WiderDetails)
+		}
+		return append(h, keys.Palette, keys.Help)
 	}
 	h := []keys.Action{keys.Enter, keys.Mark, keys.Download, keys.Filter}
-	if p.w >= 110 {
+	if p.w >= wide {
 		h = append(h, keys.NextPane)
 	}
 	h = append(h, keys.OpenTransfers)
-	if p.w >= 170 {
+	if p.w >= widest {
 		h = append(h, keys.FindHere, keys.Read)
 	}
-	if p.Touched != nil && p.Touched().IsZero() && p.w >= 110 {
+	if p.Touched != nil && p.Touched().IsZero() && p.w >= wide {
 		h = append(h, keys.OpenAudit)
 	}
 	h = append(h, keys.CopyMenu)
-	if p.w >= 110 {
+	if p.w >= wide {
 		h = append(h, keys.Session, keys.Palette)
 	}
 	return append(h, keys.Help)
@@ -391,7 +384,7 @@ func (p *Pane) Cursor() *tea.Cursor {
 		return nil
 	}
 	x := 1 + len(p.typing.prompt())
-	if tw, _ := widths(p.w); tw > 0 {
+	if tw, _ := p.widths(); tw > 0 {
 		x += tw + 1
 	}
 	return tea.NewCursor(x+p.field.Cells(), 0)

@@ -71,6 +71,12 @@ const (
 	Watch    Action = "watch"
 	SortMenu Action = "sort"
 
+	NarrowerFolders Action = "narrower-folders"
+	WiderFolders    Action = "wider-folders"
+	WiderDetails    Action = "wider-details"
+	NarrowerDetails Action = "narrower-details"
+	ResetWidths     Action = "default-widths"
+
 	CountSizes   Action = "count-sizes"
 	OpenVersions Action = "versions"
 	Compare      Action = "compare"

@@ -1,5 +1,7 @@
 package keys
 
+import "slices"
+
 // Default returns the key table of usher.
 func Default() []Set {
 	return []Set{
@@ -87,9 +89,22 @@ func walking() []Binding {
 	}
 }
 
+// besides returns the bindings for the widths of the parts side by side. Each key moves
+// a line between two parts to the left or to the right.
+func besides() []Binding {
+	const g = "Widths"
+	return []Binding{
+		{NarrowerFolders, []string{"<"}, "< >", "narrower folders", "Narrower folders", g},
+		{WiderFolders, []string{">"}, "", "wider folders", "Wider folders", g},
+		{WiderDetails, []string{"{"}, "{ }", "wider details", "Wider details", g},
+		{NarrowerDetails, []string{"}"}, "", "narrower details", "Narrower details", g},
+		{ResetWidths, []string{"|"}, "", "default widths", "Default widths of folders and details", g},
+	}
+}
+
 func browser() []Binding {
 	const find, mark, files = "Find", "Mark", "Files"
-	return append(walking(), []Binding{
+	return slices.Concat(walking(), []Binding{
 		{SortMenu, []string{"s"}, "", "sort by…", "Sort by name, size, modified, kind or local copy", find},
 		{Watch, []string{"f"}, "", "watch", "Watch this folder for new files, or stop", find},
 		{Mark, []string{"space"}, "", "mark", "Mark and go down", mark},
@@ -107,7 +122,7 @@ func browser() []Binding {
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
 		{OpenVersions, []string{"H"}, "", "versions", "Versions of this file", files},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
-	}...)
+	}, besides())
 }
 
 // marked returns the bindings of the page of the marks.
@@ -146,12 +161,12 @@ func compared() []Binding {
 }
 
 func tree() []Binding {
-	return append(walking(), Binding{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", "Files"})
+	return slices.Concat(walking(), []Binding{{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", "Files"}}, besides())
 }
 
 func details() []Binding {
 	const move, files = "Move", "Files"
-	return []Binding{
+	return append([]Binding{
 		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", move},
 		{NextPane, []string{"tab"}, "", "next pane", "", move},
 		{PrevPane, []string{"shift+tab"}, "", "previous pane", "", move},
@@ -162,7 +177,7 @@ func details() []Binding {
 		{Why, []string{"W"}, "", "why can I see it", "Why can I see this", files},
 		{OpenVersions, []string{"H"}, "", "versions", "Versions of this file", files},
 		{Touched, []string{"w"}, "", "who accessed this", "Who accessed this file", files},
-	}
+	}, besides()...)
 }
 
 // previewing returns the bindings of the contents of a file.

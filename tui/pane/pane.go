@@ -29,6 +29,7 @@ type Env struct {
 	Zone  *time.Location // of local times
 	Jump  bool           // lists jump at the edge (over SSH)
 	Still bool           // nothing moves without need
+	Lines bool           // the program is in lines (package linear): nothing is drawn
 	Me    *Me
 }
 
