@@ -57,7 +57,11 @@ type Folder struct {
 type Order struct {
 	By      string `json:"by,omitempty"`
 	Reverse bool   `json:"reverse,omitempty"`
-	Hidden  bool   `json:"hidden,omitempty"` // names that begin with a dot are hidden
+
+	Then        string `json:"then,omitempty"` // of rows that are equal in By; "" is none
+	ThenReverse bool   `json:"then_reverse,omitempty"`
+
+	Hidden bool `json:"hidden,omitempty"` // names that begin with a dot are hidden
 }
 
 // Widths are the widths of the folders and of the details, as the difference in cells
@@ -134,6 +138,9 @@ func (s State) valid() State {
 	}
 	if !isWord(s.Order.By) {
 		s.Order.By = ""
+	}
+	if !isWord(s.Order.Then) {
+		s.Order.Then, s.Order.ThenReverse = "", false
 	}
 	if n := max(s.Widths.Folders, -s.Widths.Folders, s.Widths.Details, -s.Widths.Details); n > maxWidth {
 		s.Widths = Widths{}

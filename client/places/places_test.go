@@ -84,7 +84,7 @@ func TestOwnPlaces(t *testing.T) {
 func TestDamagedFile(t *testing.T) {
 	for name, content := range map[string]string{
 		"empty": "", "no JSON": "{", "other type": `[1]`, "wrong member": `{"version":1,"last":7}`, "older": `{"version":0,"last":"builds/"}`,
-		"invalid": `{"version":1,"last":"../x","folders":[{"path":"a b/"},{"path":"builds/x"},{"path":"builds/","visits":-1}],"order":{"by":"\u001b[2J"},
+		"invalid": `{"version":1,"last":"../x","folders":[{"path":"a b/"},{"path":"builds/x"},{"path":"builds/","visits":-1}],"order":{"by":"\u001b[2J","then":"A b"},
 			"bookmarks":{"A":"builds/","ab":"builds/","c":"BUILDS/"},"filters":["","a\u0007"]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestDamagedFile(t *testing.T) {
 			if err := os.WriteFile(at, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got := s.Load(); got.Last != "" || len(got.Folders)+len(got.Bookmarks)+len(got.Filters) > 0 || got.Order.By != "" {
+			if got := s.Load(); got.Last != "" || len(got.Folders)+len(got.Bookmarks)+len(got.Filters) > 0 || got.Order.By != "" || got.Order.Then != "" {
 				t.Errorf("the file gives %+v", got)
 			}
 			if err := s.Save(places.Change{Last: path("datasets/")}); err != nil || s.Load().Last != "datasets/" {

@@ -24,10 +24,10 @@ func (p *Pane) arrange() tea.Cmd {
 	p.busy, p.grew = false, false
 	p.arr.words = words(p.filter)
 	p.arr.sums, p.arr.local = nil, nil
-	if p.arr.order == byLocal {
+	if p.arr.needs(byLocal) {
 		p.arr.local = p.localRanks()
 	}
-	if p.arr.order == bySize {
+	if p.arr.needs(bySize) {
 		p.arr.sums = p.sums()
 	}
 	l, a, gen := p.now(), p.arr, p.arrGen
@@ -65,7 +65,7 @@ func (p *Pane) rowsAdded(from int) tea.Cmd {
 func (p *Pane) setView(view []int32) {
 	l, at, found := p.now(), 0, false
 	p.view = view
-	p.localDue = p.arr.order == byLocal
+	p.localDue = p.arr.needs(byLocal)
 	p.findSpan()
 	if p.here.cursor != "" {
 		for i, r := range view {
@@ -155,12 +155,11 @@ func (p *Pane) request(at where) tea.Cmd {
 	return p.list(to, at)
 }
 
-// sortBy changes the order, or reverses it if it is the present one. The cursor
-// stays on its row.
+// sortBy changes the order, or reverses it if it is the present one. The order before
+// becomes the second key. The cursor stays on its row.
 func (p *Pane) sortBy(o order) tea.Cmd {
 	p.sorting = false
-	p.arr.reverse = p.arr.order == o && !p.arr.reverse
-	p.arr.order = o
+	p.arr.by, p.arr.then = p.arr.chosen(o)
 	p.savePosition()
 	p.view = nil
 	var say tea.Cmd
@@ -172,5 +171,10 @@ func (p *Pane) sortBy(o order) tea.Cmd {
 
 // orderKept keeps the order of the rows for the next run.
 func (p *Pane) orderKept() tea.Cmd {
-	return p.remember(places.Change{Order: &places.Order{By: orderWords[p.arr.order], Reverse: p.arr.reverse, Hidden: p.arr.hidden}})
+	a := p.arr
+	order := places.Order{By: orderWords[a.by.order], Reverse: a.by.reverse, Hidden: a.hidden}
+	if a.then.order != byName {
+		order.Then, order.ThenReverse = orderWords[a.then.order], a.then.reverse
+	}
+	return p.remember(places.Change{Order: &order})
 }

@@ -25,7 +25,7 @@ func (p *Pane) jump(to string) tea.Cmd {
 	if p.jumping = to; p.now().covers(to) {
 		return p.land()
 	}
-	p.arr.order, p.arr.reverse = byName, false
+	p.arr.by, p.arr.then = by{}, by{}
 	p.stop() // the page of another place
 	p.jumping = to
 	return p.request(where{start: before(to)})

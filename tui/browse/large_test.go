@@ -1,6 +1,7 @@
 package browse
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -150,12 +151,66 @@ func TestOrders(t *testing.T) {
 	l := filled(5000)
 	for o := byName; o <= byKind; o++ {
 		for _, reverse := range []bool{false, true} {
-			got := l.arrange(arrangement{order: o, reverse: reverse})
+			got := l.arrange(arrangement{by: by{o, reverse}})
 			want := slices.Clone(got)
 			slices.SortStableFunc(want, func(x, y int32) int { return l.compare(x, y, o, reverse) })
 			if !slices.Equal(got, want) {
 				t.Errorf("order %d, reverse %t", o, reverse)
 			}
+		}
+	}
+}
+
+// Rows that are equal in an order have the order of the second key, in its direction.
+func TestSecondKey(t *testing.T) {
+	l := &listing{}
+	var all []api.Entry
+	for i := range 300 {
+		kind := []string{".csv", ".pdf", ".log"}[i%3]
+		all = append(all, api.Entry{Name: fmt.Sprintf("%03d%s", i, kind), Kind: api.KindObject, Size: int64(i * 37 % 11)})
+	}
+	l.add(pack(all), where{}, "")
+	for _, first := range []by{{byKind, false}, {byKind, true}} {
+		for _, then := range []by{{bySize, false}, {bySize, true}} {
+			got := l.arrange(arrangement{by: first, then: then})
+			want := slices.Clone(got)
+			slices.SortFunc(want, func(x, y int32) int {
+				kinds, sizes := strings.Compare(kindOf(l.name(x)), kindOf(l.name(y))), cmp.Compare(l.row(y).size, l.row(x).size)
+				names := strings.Compare(l.name(x), l.name(y))
+				if first.reverse {
+					kinds, names = -kinds, -names
+				}
+				if then.reverse {
+					sizes = -sizes
+				}
+				return cmp.Or(kinds, sizes, names)
+			})
+			if !slices.Equal(got, want) {
+				t.Errorf("by %s, then by %s: %q", first.word(), then.word(), l.names(got))
+			}
+		}
+	}
+}
+
+// The order before is the second key of the next one. An order by name has none.
+func TestChosenOrders(t *testing.T) {
+	var a arrangement
+	for _, step := range []struct {
+		o        order
+		by, then by
+	}{
+		{bySize, by{order: bySize}, by{}},
+		{bySize, by{bySize, true}, by{}},
+		{byKind, by{order: byKind}, by{bySize, true}},
+		{byKind, by{byKind, true}, by{bySize, true}},
+		{bySize, by{order: bySize}, by{byKind, true}},
+		{byLocal, by{order: byLocal}, by{order: bySize}},
+		{byName, by{}, by{}},
+		{byName, by{byName, true}, by{}},
+		{byModified, by{order: byModified}, by{}},
+	} {
+		if a.by, a.then = a.chosen(step.o); a.by != step.by || a.then != step.then {
+			t.Fatalf("after %s: %+v, then %+v", orderWords[step.o], a.by, a.then)
 		}
 	}
 }
@@ -220,7 +275,7 @@ func BenchmarkFilter(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("%d/by size", n), func(b *testing.B) {
 			for b.Loop() {
-				l.arrange(arrangement{order: bySize})
+				l.arrange(arrangement{by: by{order: bySize}})
 			}
 		})
 	}

@@ -70,7 +70,7 @@ func (p *Pane) localDone(m localDone) tea.Cmd {
 		p.local[keyOf(f)] = m.state[i]
 	}
 	p.dirty()
-	if p.arr.order == byLocal && len(m.files) > 0 {
+	if p.arr.needs(byLocal) && len(m.files) > 0 {
 		return p.arrange()
 	}
 	return nil

@@ -9,17 +9,17 @@ import (
 
 // arrangement is the filter and the order of the visible rows.
 type arrangement struct {
-	order   order
-	reverse bool
-	words   []word           // all must match the name
-	hidden  bool             // hide names that begin with a dot
-	sums    map[string]int64 // counted bytes of folders, for the order by size
-	local   map[string]int64 // ranks of the files on this machine, for the order by Local
+	by     by
+	then   by               // the second key; by name: none
+	words  []word           // all must match the name
+	hidden bool             // hide names that begin with a dot
+	sums   map[string]int64 // counted bytes of folders, for the order by size
+	local  map[string]int64 // ranks of the files on this machine, for the order by Local
 }
 
 // byPage reports whether the rows have the order of the pages: that of the names, also
 // while further pages are loaded.
-func (a arrangement) byPage() bool { return a.order == byName && !a.reverse }
+func (a arrangement) byPage() bool { return a.by == by{} }
 
 // pick appends the visible rows of a page.
 func (l *listing) pick(view []int32, page int32, a arrangement) []int32 {

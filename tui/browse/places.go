@@ -55,8 +55,12 @@ func (p *Pane) Recall(s places.State, save func(places.Change) error) {
 			m.spots[locationOf(f.Path)] = spot{row: f.Row}
 		}
 	}
-	p.arr.order = max(0, order(slices.Index(orderWords[:], s.Order.By)))
-	p.arr.reverse, p.arr.hidden = s.Order.Reverse, s.Order.Hidden
+	p.arr.by = by{orderOf(s.Order.By), s.Order.Reverse}
+	p.arr.then = by{orderOf(s.Order.Then), s.Order.ThenReverse}
+	if p.arr.by.order == byName || p.arr.then.order == byName || p.arr.then.order == p.arr.by.order {
+		p.arr.then = by{}
+	}
+	p.arr.hidden = s.Order.Hidden
 	p.shares = s.Widths
 }
 
@@ -82,6 +86,9 @@ func (p *Pane) Keep() error {
 
 // orderWords are the names of orders in the stored places.
 var orderWords = [...]string{byName: "name", bySize: "size", byModified: "modified", byKind: "kind", byLocal: "local"}
+
+// orderOf returns the order of a name, by name for any other text.
+func orderOf(word string) order { return max(byName, order(slices.Index(orderWords[:], word))) }
 
 func locationOf(path string) location {
 	at, _ := api.ParsePath(path) // an invalid path is the list of buckets

@@ -129,7 +129,7 @@ func (p *Pane) counted(m countPage) tea.Cmd {
 	c.stop()
 	p.sizesChanged()
 	cmds := []tea.Cmd{pane.Send(pane.Say{Text: safetext.New(p.sentence(m.of, c))}), pane.Send(pane.Answered{})}
-	if p.arr.order == bySize {
+	if p.arr.needs(bySize) {
 		cmds = append(cmds, p.arrange())
 	}
 	return tea.Batch(cmds...)

@@ -22,14 +22,48 @@ const (
 // orders are the orders of the actions of the sort menu.
 var orders = map[keys.Action]order{keys.ByName: byName, keys.BySize: bySize, keys.ByModified: byModified, keys.ByKind: byKind, keys.ByLocal: byLocal}
 
-// sortKey is a row with its rank in an order. The place is that in the order of names.
-type sortKey struct {
-	rank  int64
-	place int32
-	row   int32
+// by is an order, usual or reversed. The usual one begins with the largest size and the
+// newest time.
+type by struct {
+	order   order
+	reverse bool
 }
 
-// sort sorts rows: folders first, then by an order, then by name. The rows of a sorted
+// word returns the order in words.
+func (b by) word() string {
+	if b.reverse {
+		return orderWords[b.order] + ", reversed"
+	}
+	return orderWords[b.order]
+}
+
+// chosen returns the orders after the choice of one: the present order is reversed, and
+// another one has the present order as its second key. Names are unique, so an order by
+// name has no second key, and is none itself.
+func (a arrangement) chosen(o order) (first, second by) {
+	switch {
+	case o == a.by.order:
+		return by{o, !a.by.reverse}, a.then
+	case o == byName:
+		return by{}, by{}
+	case a.by.order == byName:
+		return by{order: o}, by{}
+	}
+	return by{order: o}, a.by
+}
+
+// needs reports whether an order is the first or the second key.
+func (a arrangement) needs(o order) bool { return a.by.order == o || a.then.order == o }
+
+// sortKey is a row with its ranks in both orders. The place is that in the order of
+// names.
+type sortKey struct {
+	rank, then int64
+	place      int32
+	row        int32
+}
+
+// sort sorts rows: folders first, then by both orders, then by name. The rows of a sorted
 // listing are in the order of the names already.
 func (l *listing) sort(view []int32, a arrangement) []int32 {
 	if !l.sorted || len(l.segments) > 1 {
@@ -54,28 +88,42 @@ func (l *listing) sort(view []int32, a arrangement) []int32 {
 
 // ordered sorts folders, or files, that are in the order of their names.
 func (l *listing) ordered(rows []int32, a arrangement) []int32 {
-	if a.order != byName && len(rows) > 0 {
-		rank := l.ranks(rows, a)
-		keys := make([]sortKey, len(rows))
-		for i, r := range rows {
-			keys[i] = sortKey{rank: rank(r), place: int32(i), row: r}
+	if a.by.order == byName || len(rows) == 0 {
+		if a.by.reverse {
+			slices.Reverse(rows)
 		}
-		slices.SortFunc(keys, func(x, y sortKey) int {
-			return cmp.Or(cmp.Compare(x.rank, y.rank), cmp.Compare(x.place, y.place))
-		})
-		for i, k := range keys {
-			rows[i] = k.row
+		return rows
+	}
+	rank, then := l.ranks(rows, a, a.by), l.ranks(rows, a, a.then)
+	keys := make([]sortKey, len(rows))
+	for i, r := range rows {
+		keys[i] = sortKey{rank: rank(r), then: then(r), place: int32(i), row: r}
+		if a.by.reverse {
+			keys[i].place = -keys[i].place
 		}
 	}
-	if a.reverse {
-		slices.Reverse(rows)
+	slices.SortFunc(keys, func(x, y sortKey) int {
+		return cmp.Or(cmp.Compare(x.rank, y.rank), cmp.Compare(x.then, y.then), cmp.Compare(x.place, y.place))
+	})
+	for i, k := range keys {
+		rows[i] = k.row
 	}
 	return rows
 }
 
 // ranks returns the function that gives the rank of a row in an order.
-func (l *listing) ranks(view []int32, a arrangement) func(int32) int64 {
-	switch a.order {
+func (l *listing) ranks(view []int32, a arrangement, b by) func(int32) int64 {
+	rank := l.usual(view, a, b.order)
+	if b.reverse {
+		return func(r int32) int64 { return ^rank(r) }
+	}
+	return rank
+}
+
+// usual returns the function that gives the rank of a row in an order that is not
+// reversed.
+func (l *listing) usual(view []int32, a arrangement, o order) func(int32) int64 {
+	switch o {
 	case bySize: // largest first
 		return func(r int32) int64 {
 			if l.row(r).kind != object {
@@ -105,4 +153,12 @@ func (l *listing) ranks(view []int32, a arrangement) func(int32) int64 {
 		return func(r int32) int64 { return rank[kindOf(l.name(r))] }
 	}
 	return func(int32) int64 { return 0 }
+}
+
+// sortNote describes the second key of a new order, the present order.
+func (p *Pane) sortNote() string {
+	if p.arr.by.order == byName {
+		return ""
+	}
+	return ", then by " + p.arr.by.word() + "; the same key reverses"
 }

@@ -189,14 +189,19 @@ func (p *Pane) header(w int) string {
 	t, g := p.Env.Theme, p.Env.Theme.Glyphs
 	loading := len(p.view) > 0 && !p.now().complete()
 	sign := func(o order, usual string) string {
+		key, second := p.arr.by, ""
+		if o != byName && p.arr.then.order == o {
+			key, second = p.arr.then, "2"
+		}
 		switch {
-		case p.arr.order != o:
+		case key.order != o:
 			return ""
-		case p.arr.reverse && usual == g.Up:
+		case key.reverse && usual == g.Up:
 			usual = g.Down
-		case p.arr.reverse:
+		case key.reverse:
 			usual = g.Up
 		}
+		usual += second
 		if loading {
 			return " " + usual + g.Ellipsis // of the rows so far
 		}
@@ -215,6 +220,6 @@ func (p *Pane) header(w int) string {
 	if p.cols.kind > 0 {
 		line += "  " + format.PadRight("Kind"+sign(byKind, g.Up), p.cols.kind)
 	}
-	local := strings.TrimSuffix(strings.TrimPrefix(sign(byLocal, g.Up), " "), g.Ellipsis) // the column has 6 cells
-	return t.Pad(t.Muted.Paint(line+"  Local"+local), w)
+	local := "Local" + strings.TrimSuffix(strings.TrimPrefix(sign(byLocal, g.Up), " "), g.Ellipsis) // the column has 6 cells
+	return t.Pad(t.Muted.Paint(line+strings.Repeat(" ", max(1, 8-max(6, format.Width(local))))+local), w)
 }

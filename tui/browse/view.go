@@ -175,7 +175,7 @@ func (p *Pane) note() string {
 	case l.location.query != "" && l.loaded() && !p.stale:
 		return p.searchNote(l)
 	case l.loaded() && !l.complete() && !p.arr.byPage() && !p.stale:
-		return "by " + orderWords[p.arr.order] + ", " + quantity.Count(len(p.view)) + " so far"
+		return "by " + orderWords[p.arr.by.order] + ", " + quantity.Count(len(p.view)) + " so far"
 	case p.slow && p.loading:
 		return "listing" + g.Ellipsis + " " + all
 	case p.stale:
@@ -275,7 +275,7 @@ func (p *Pane) Status(w int) (left, right string) {
 	left = p.marksLine()
 	switch {
 	case p.sorting:
-		left = t.Text.Paint("Sort by")
+		left = t.Text.Paint("Sort by" + p.sortNote())
 	case p.span != nil:
 		left = p.spanLine()
 	case p.counting > 0:
@@ -326,7 +326,7 @@ func (p *Pane) FieldKeys() [][2]string {
 // another one: the key of the present order reverses it.
 func (p *Pane) Label(a keys.Action) string {
 	switch o, ok := orders[a]; {
-	case ok && o == p.arr.order:
+	case ok && o == p.arr.by.order:
 		return "reverse"
 	case a == keys.NarrowerFolders || a == keys.WiderDetails: // with the key for the other direction
 		return "width"

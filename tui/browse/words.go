@@ -90,15 +90,15 @@ func (p *Pane) wordsInfo() []string {
 	}
 	order := ""
 	if n > 1 && !p.arr.byPage() {
-		order = "by " + orderWords[p.arr.order]
-		if p.arr.reverse {
-			order += ", reversed"
+		order = "by " + p.arr.by.word()
+		if p.arr.then.order != byName {
+			order += ", then by " + p.arr.then.word()
 		}
 	}
 	menu := ""
 	switch {
 	case p.sorting:
-		menu = "Sort by"
+		menu = "Sort by" + p.sortNote()
 	case p.copying:
 		menu = p.copyTitle()
 	case p.span != nil:
