@@ -31,6 +31,7 @@ type result struct {
 	err      error
 	bytes    float64 // of a move, the mean
 	p50, p99 time.Duration
+	frame    time.Duration // from the start to the first text
 	first    time.Duration // from the start to the first rows
 	memory   int64         // resident, bytes; 0: unknown
 	idle     int           // bytes of a time at rest
@@ -72,7 +73,7 @@ func measure(ctx context.Context, c candidate, cols, rows, moves int) (r result)
 		r.err = errors.New("no rows: " + strings.Join(strings.Fields(s.text()), " "))
 		return r
 	}
-	r.first = at.Sub(began)
+	r.first, r.frame = at.Sub(began), s.drawn().Sub(began)
 	s.quiet(still)
 	before, _ := s.state()
 	var times []time.Duration
@@ -110,6 +111,7 @@ type terminal struct {
 	frame sync.Mutex // of the text of em, which its own lock does not cover
 	total int
 	last  time.Time
+	begun time.Time // of the first text
 	ended bool
 }
 
@@ -130,9 +132,10 @@ func watch(f *os.File, cols, rows int) *terminal {
 		b := make([]byte, 1<<16)
 		for {
 			n, err := f.Read(b)
+			now := time.Now()
 			s.mu.Lock()
 			s.total += n
-			s.last = time.Now()
+			s.last = now
 			s.ended = err != nil
 			s.cond.Broadcast()
 			s.mu.Unlock()
@@ -141,6 +144,9 @@ func watch(f *os.File, cols, rows int) *terminal {
 			}
 			s.frame.Lock()
 			_, _ = s.em.Write(b[:n])
+			if s.begun.IsZero() && strings.TrimSpace(s.em.String()) != "" {
+				s.begun = now
+			}
 			s.frame.Unlock()
 		}
 	}()
@@ -157,6 +163,13 @@ func (s *terminal) text() string {
 	s.frame.Lock()
 	defer s.frame.Unlock()
 	return s.em.String()
+}
+
+// drawn returns the time of the first text.
+func (s *terminal) drawn() time.Time {
+	s.frame.Lock()
+	defer s.frame.Unlock()
+	return s.begun
 }
 
 // shows waits for a text and returns the time of the output that has it.
