@@ -2,6 +2,7 @@ package tui_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,11 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/client/download"
 	"usher/tui"
+	"usher/tui/keys"
+	"usher/tui/pane"
 	"usher/tui/tuitest"
 )
 
@@ -279,6 +283,52 @@ func TestQuitAsksWhileTransfersRun(t *testing.T) {
 		w.Press("esc", "esc", "esc")
 		w.Want(t, "of 33, ")
 	})
+}
+
+// Signing out stops the transfers of the session, so a question precedes it.
+func TestSignOutAsksWhileTransfersRun(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *program) {
+		w.Press("G", "k", "k", "k", "k", "d") // the ledger
+		w.Wait(time.Second)
+		w.Press("enter", "i", "o")
+		w.Want(t, "1 download is running. Partial files are kept", "enter sign out")
+		w.Press("esc")
+		w.Want(t, "of 33, ", "1 running")
+		w.Press("i", "o", "enter")
+		w.Wait(time.Second)
+		w.Want(t, "Password")
+		w.Not(t, "of 33, ")
+	})
+}
+
+// Without transfers the same key signs out at once.
+func TestSignOut(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *program) {
+		w.Press("i", "o")
+		w.Wait(time.Second)
+		w.Want(t, "Password")
+	})
+}
+
+// A text that is too long for the status line loses whole sentences.
+func TestTheStatusLineHasWholeSentences(t *testing.T) {
+	const reason, next = "The access page needs group usher-admins or usher-auditors.", "Ask your administrator."
+	closed := func(w *program) { w.deps.Pages = accessPage(w.deps.Pages) }
+	at80(t, closed, func(t *testing.T, w *program) {
+		w.Press("X")
+		w.Want(t, reason)
+		w.Not(t, "Ask", reason+"…")
+	})
+	play(t, closed, func(t *testing.T, w *program) {
+		w.Press("X")
+		w.Want(t, reason+" "+next)
+	})
+}
+
+// accessPage adds a page that opens for two groups.
+func accessPage(pages []tui.Page) []tui.Page {
+	return append(pages, tui.Page{Open: keys.OpenAccess, Name: "access page", Group: safetext.New("usher-admins"), Or: safetext.New("usher-auditors"),
+		New: func(*pane.Env, pane.Target) (pane.Pane, error) { return nil, errors.New("never opened") }})
 }
 
 // Update and View make no calls. As a control, a command makes one.

@@ -21,6 +21,7 @@ type (
 	run     struct{ action keys.Action } // from the palette
 	disarm  struct{}
 	quitNow struct{}
+	signOut struct{} // after a dialog if transfers are open
 )
 
 // answerTime is the wait for outstanding responses of the terminal at the end.
@@ -296,7 +297,7 @@ func (m *Model) palette() dialog.Dialog {
 		help.Command{Name: "Theme: dark", Run: pane.Send(themed{"dark"})},
 		help.Command{Name: "Theme: light", Run: pane.Send(themed{"light"})})
 	if m.deps.SignOut != nil {
-		all = append(all, help.Command{Name: "Sign out", Run: m.signOut()})
+		all = append(all, help.Command{Name: "Sign out", Run: pane.Send(signOut{})})
 	}
 	for _, path := range m.browse.Known() {
 		where, err := api.ParsePath(path)
@@ -352,7 +353,7 @@ func (m *Model) sessionDialog() dialog.Dialog {
 	}
 	ask := &dialog.Question{Title: "Session", Lines: lines}
 	if m.deps.SignOut != nil {
-		ask.Choices = append(ask.Choices, dialog.Choice{Keys: []string{"o"}, Label: "sign out", Cmd: m.signOut()})
+		ask.Choices = append(ask.Choices, dialog.Choice{Keys: []string{"o"}, Label: "sign out", Cmd: pane.Send(signOut{})})
 	}
 	ask.Choices = append(ask.Choices, dialog.Choice{Keys: []string{"esc", "q", "i", "enter"}, Label: "close"})
 	return ask

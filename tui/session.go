@@ -151,6 +151,8 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		m.armed = false
 	case quitNow:
 		return m.quit(), true
+	case signOut:
+		return m.askSignOut(), true
 	default:
 		return nil, false
 	}

@@ -121,6 +121,37 @@ func (m *Model) askQuit() tea.Cmd {
 	if !active && (keeps || !open) {
 		return m.quit()
 	}
+	m.dialog = &dialog.Question{
+		Title: "Quit",
+		Lines: []dialog.Line{{Text: stopping(n, active, keeps, "next time")}},
+		Choices: []dialog.Choice{
+			{Keys: []string{"enter", "q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
+			{Keys: []string{"esc"}, Label: "stay"},
+		},
+	}
+	return nil
+}
+
+// askSignOut signs out. It opens a dialog first if that stops transfers.
+func (m *Model) askSignOut() tea.Cmd {
+	n, active := m.transfers.Active()
+	if !active {
+		return m.signOut()
+	}
+	m.dialog = &dialog.Question{
+		Title: "Sign out",
+		Lines: []dialog.Line{{Text: stopping(n, active, m.transfers.Keeps(), "at your next sign-in")}},
+		Choices: []dialog.Choice{
+			{Keys: []string{"enter"}, Label: "sign out", Cmd: m.signOut()},
+			{Keys: []string{"esc", "q"}, Label: "stay"},
+		},
+	}
+	return nil
+}
+
+// stopping describes the transfers that end now: n of them are running, and the
+// others wait or are paused.
+func stopping(n int, active, keeps bool, next string) string {
 	say := "Transfers are waiting."
 	switch {
 	case !active:
@@ -128,19 +159,8 @@ func (m *Model) askQuit() tea.Cmd {
 	case n > 0:
 		say = quantity.Plural(n, "download is running.", "downloads are running.")
 	}
-	say += " Partial files are kept"
-	if keeps {
-		say += ", and usher offers to resume next time."
-	} else {
-		say += ", but their list is lost: another usher process owns the queue. Download the same again to resume."
+	if !keeps {
+		return say + " Partial files are kept, but their list is lost: another usher process owns the queue. Download the same again to resume."
 	}
-	m.dialog = &dialog.Question{
-		Title: "Quit",
-		Lines: []dialog.Line{{Text: say}},
-		Choices: []dialog.Choice{
-			{Keys: []string{"enter", "q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
-			{Keys: []string{"esc"}, Label: "stay"},
-		},
-	}
-	return nil
+	return say + " Partial files are kept, and usher offers to resume " + next + "."
 }

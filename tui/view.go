@@ -169,24 +169,38 @@ func (m *Model) status() string {
 	if m.front() == pane.Pane(m.transfers) {
 		strip = nil
 	}
+	room := w
+	if len(strip) > 0 {
+		room -= 2 + format.Width(strip[len(strip)-1])
+	}
 	if !m.env.Me.Online {
-		room := w
-		if len(strip) > 0 {
-			room -= 2 + format.Width(strip[len(strip)-1])
-		}
 		left, right = format.Fit(room, m.away()...), ""
 	}
 	if !m.say.Text.IsZero() {
-		left = pane.Name(t, m.say.Tone.Style(t), m.say.Text, w, format.End)
+		left = pane.Name(t, m.say.Tone.Style(t), sentences(m.say.Text, room), w, format.End)
 	}
 	if !m.log.finding.IsZero() {
-		left = pane.Name(t, pane.Bad.Style(t), m.log.finding, w, format.End)
+		left = pane.Name(t, pane.Bad.Style(t), sentences(m.log.finding, room), w, format.End)
 	}
 	if strip != nil {
 		right = format.Fit(w-2-format.Width(left), strip...)
 		left = cells.Truncate(left, w-2-format.Width(right), t.Glyphs.Ellipsis)
 	}
 	return " " + format.Ends(left, right, w, t.Glyphs.Ellipsis) + " "
+}
+
+// sentences returns the sentences of a text that fit in w cells, at least the first.
+func sentences(text safetext.Text, w int) safetext.Text {
+	raw := text.Raw()
+	for format.Width(text.Distinct()) > w {
+		end := strings.LastIndex(strings.TrimSuffix(raw, "."), ". ")
+		if end < 0 {
+			return text
+		}
+		raw = raw[:end+1]
+		text = safetext.New(raw)
+	}
+	return text
 }
 
 // away returns the failure to reach the server and the time of the next call, longest

@@ -162,7 +162,7 @@ func (a Account) About() string {
 	case a.Temporary:
 		about += "; must set a password"
 	case a.SSOOnly:
-		about += "; signs in with SSO"
+		about += "; SSO only"
 	case a.SetUpMFA:
 		about += "; must set up a code"
 	case a.MailCodes:

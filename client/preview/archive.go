@@ -23,6 +23,7 @@ const (
 type listing struct {
 	table          Table
 	files, folders int
+	packed         bool // an entry has its packed size
 	bytes          int64
 	full           bool // mostEntries are there
 }
@@ -47,7 +48,7 @@ func (l *listing) add(name string, size, packed int64, modified time.Time, kind 
 		l.bytes += max(size, 0)
 		row[0] = quantity.Count(size)
 		if packed >= 0 {
-			row[1] = quantity.Count(packed)
+			row[1], l.packed = quantity.Count(packed), true
 		}
 	default:
 		row[0] = kind
@@ -60,7 +61,14 @@ func (l *listing) add(name string, size, packed int64, modified time.Time, kind 
 }
 
 func (l *listing) finish(d *Doc) {
-	d.note("%s, %s, %s of content.", quantity.Plural(l.files, "file", "files"), quantity.Plural(l.folders, "folder", "folders"), quantity.Size(l.bytes))
+	entries := quantity.Plural(l.files, "file", "files")
+	if l.folders > 0 {
+		entries += ", " + quantity.Plural(l.folders, "folder", "folders")
+	}
+	d.note("%s, %s of content.", entries, quantity.Size(l.bytes))
+	if !l.packed {
+		l.table.drop(1)
+	}
 	if l.full {
 		d.note("The listing stops after %s entries.", quantity.Count(mostEntries))
 	}

@@ -108,11 +108,11 @@ func showPicture(with func() codec) func(context.Context, *Doc, input) error {
 		}
 		points := int64(config.Width) * int64(config.Height)
 		if config.Width < 1 || config.Height < 1 {
-			return damaged("it has no points")
+			return damaged("it has no pixels")
 		}
-		d.note("%s x %s points.", quantity.Count(config.Width), quantity.Count(config.Height))
+		d.note("%s x %s pixels.", quantity.Count(config.Width), quantity.Count(config.Height))
 		if points > 1<<32 || points*c.bytes(config, in.data)/16 > mostPixels {
-			return damaged("its decoded points would need more than " + quantity.Size(mostPixels))
+			return damaged("its decoded pixels would need more than " + quantity.Size(mostPixels))
 		}
 		data, err := in.r.Head(ctx, in.r.Size())
 		if err != nil {
@@ -128,7 +128,7 @@ func showPicture(with func() codec) func(context.Context, *Doc, input) error {
 		}
 		points64, ok := img.(image.RGBA64Image) // all decoders return one
 		if !ok {
-			return damaged("its points cannot be read")
+			return damaged("its pixels cannot be read")
 		}
 		d.add(&Picture{Width: config.Width, Height: config.Height, Image: reduce(points64, pictureSide, pictureSide)})
 		return nil

@@ -214,8 +214,12 @@ func TestContents(t *testing.T) {
 		t.Errorf("the zip lists %q", got)
 	}
 	d, _ = open(t, "a.tar.gz", files["a.tar.gz"])
-	if got := d.Views[0].(*preview.Table).Rows; len(got) != 21 || got[20][3] != "docs/019.txt" || got[20][0] != "7" {
+	if got := d.Views[0].(*preview.Table).Rows; len(got) != 21 || got[20][2] != "docs/019.txt" || got[20][0] != "7" {
 		t.Errorf("the tar lists %q", got)
+	}
+	// A tar archive has no packed sizes.
+	if got, want := fmt.Sprint(d.Views[0].(*preview.Table).Head), "[Size Modified Name]"; got != want {
+		t.Errorf("the columns of the tar are %s, want %s", got, want)
 	}
 	d, _ = open(t, "a.md", files["a.md"])
 	var page []string

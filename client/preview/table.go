@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -21,6 +22,15 @@ type Table struct {
 
 // Name implements View.
 func (t *Table) Name() string { return t.Title }
+
+// drop removes a column.
+func (t *Table) drop(column int) {
+	t.Head = slices.Delete(t.Head, column, column+1)
+	t.Right = slices.Delete(t.Right, column, column+1)
+	for i, r := range t.Rows {
+		t.Rows[i] = slices.Delete(r, column, column+1)
+	}
+}
 
 // showTable shows a CSV or TSV file.
 func showTable(ctx context.Context, d *Doc, in input) error {

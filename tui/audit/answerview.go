@@ -88,6 +88,21 @@ func (a *answer) widths(w int) []int {
 	}
 }
 
+// unseen describes the columns without room, for the row under the cursor.
+func (a *answer) unseen(w int) string {
+	i := a.list.Cursor()
+	if i < 0 || i >= len(a.rows) {
+		return ""
+	}
+	var parts []string
+	for c, cw := range a.widths(w) {
+		if cells := a.rows[i].cells; cw == 0 && c < len(cells) && !cells[c].IsZero() {
+			parts = append(parts, a.columns[c].title+" "+cells[c].String())
+		}
+	}
+	return strings.Join(parts, "  ")
+}
+
 // view draws the answer: exactly h lines of at most w cells.
 func (a *answer) view(p *Pane, w, h int) string {
 	t := p.Env.Theme

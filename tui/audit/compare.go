@@ -116,14 +116,17 @@ func (p *Verify) openFinding() tea.Cmd {
 	return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Target{Filter: safetext.New("id:" + f.event)}})
 }
 
+const fileLabel = " File  "
+
 // comparisonLines draws the comparison.
 func (p *Verify) comparisonLines(w int) []string {
 	t := p.Env.Theme
 	var lines []string
 	switch {
 	case p.choosing:
+		file, _ := p.field.Visible(w - len(fileLabel) - 1)
 		lines = append(lines, t.Head("Compare with a kept copy", "", w, false),
-			" "+t.Muted.Paint("File  ")+t.Text.Paint(p.field.Shown()),
+			t.Muted.Paint(fileLabel)+t.Text.Paint(file),
 			" "+t.Muted.Paint(format.End("A checkpoint (usher audit checkpoint -o FILE) or an export (key "+p.Env.Keys.Shown(keys.Audit, keys.SaveLog)+" of the log).", w-2, t.Glyphs.Ellipsis)))
 	case p.comparing:
 		lines = append(lines, t.Head("Compare with a kept copy", "", w, false), "   "+t.Muted.Paint("Comparing"+t.Glyphs.Ellipsis))

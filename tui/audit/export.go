@@ -161,6 +161,16 @@ func (p *Pane) doExport(a keys.Action) tea.Cmd {
 
 const exportLabel = 12
 
+// path draws the path of the file: the part with the text cursor, or its end.
+func (x *export) path(p *Pane, w int) string {
+	room := max(1, w-exportLabel-2)
+	if !x.typing() {
+		return format.Start(x.field.Shown(), room, p.Env.Theme.Glyphs.Ellipsis)
+	}
+	text, _ := x.field.Visible(room)
+	return text
+}
+
 // view draws the export: exactly h lines of at most w cells.
 func (x *export) view(p *Pane, w, h int) string {
 	t := p.Env.Theme
@@ -175,7 +185,7 @@ func (x *export) view(p *Pane, w, h int) string {
 	}
 	lines := []string{t.Head("Export the events with their proof", "", w, true), "",
 		label("Filter") + filter,
-		label("File") + x.field.Shown(),
+		label("File") + x.path(p, w),
 		label("Whole range") + t.Text.Paint(whole), ""}
 	add := func(paint func(string) string, text string) {
 		for _, l := range format.Wrap(text, max(20, w-4)) {
@@ -225,9 +235,10 @@ func (x *export) bar(p *Pane, w int) []string {
 }
 
 // cursor returns the position of the text cursor in the form.
-func (x *export) cursor() *tea.Cursor {
+func (x *export) cursor(w int) *tea.Cursor {
 	if !x.typing() {
 		return nil
 	}
-	return tea.NewCursor(1+exportLabel+x.field.Cells(), 3)
+	_, at := x.field.Visible(max(1, w-exportLabel-2))
+	return tea.NewCursor(1+exportLabel+at, 3)
 }

@@ -37,7 +37,7 @@ func (p *Pane) toggleFollow() tea.Cmd {
 	say := "Following: new events appear at the top."
 	if p.own == ownShown {
 		p.setOwn(ownHidden)
-		say += " Your own reads of the log are hidden, o shows them."
+		say += " Own reads are hidden."
 	}
 	cmds := []tea.Cmd{pane.Send(pane.Say{Text: safetext.New(say)}), after(followEvery, polls{p.tail.seq})}
 	if !p.log.newer.end {

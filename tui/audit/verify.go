@@ -223,7 +223,8 @@ func (p *Verify) Cursor() *tea.Cursor {
 	if !p.choosing {
 		return nil
 	}
-	return tea.NewCursor(min(1+len("File  ")+p.field.Cells(), max(0, p.w-1)), 2)
+	_, at := p.field.Visible(p.w - len(fileLabel) - 1)
+	return tea.NewCursor(len(fileLabel)+at, 2)
 }
 
 // View draws exactly h lines of at most w cells.

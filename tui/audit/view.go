@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -125,7 +126,7 @@ func (p *Pane) cells(bytes int) int {
 // Cursor returns the position of the text cursor.
 func (p *Pane) Cursor() *tea.Cursor {
 	if p.export != nil {
-		return p.export.cursor()
+		return p.export.cursor(p.w)
 	}
 	if !p.typing || p.w == 0 {
 		return nil
@@ -184,7 +185,7 @@ func (p *Pane) below(w int) string {
 		return strings.Repeat(" ", promptW+from) + t.Bad.Bold().Paint(strings.Repeat("^", to-from))
 	case p.typing:
 		_, could := p.possible()
-		say := strings.Join(could, "  ")
+		say := joinWords(could, w-promptW-1, t.Glyphs.Ellipsis)
 		if p.hidden && p.field.Value() == "" {
 			say = "The current filter has characters that cannot be typed. esc keeps it."
 		}
@@ -193,6 +194,15 @@ func (p *Pane) below(w int) string {
 		return " " + p.totalsLine(w-2)
 	}
 	return " " + p.joined(p.states(), w-2)
+}
+
+// joinWords joins as many whole words as fit in w cells.
+func joinWords(words []string, w int, ellipsis string) string {
+	all := strings.Join(words, "  ")
+	for n := len(words); n > 0 && format.Width(all) > w; n-- {
+		all = strings.Join(append(slices.Clone(words[:n-1]), ellipsis), "  ")
+	}
+	return all
 }
 
 // mistake draws the mistake in the filter as a sentence, with the possible values.
@@ -243,6 +253,8 @@ func (p *Pane) note() string {
 		return "following, newest first"
 	case p.tail.on:
 		return "following waits, " + p.Env.Keys.Shown(keys.Audit, keys.First) + " shows the newest"
+	case p.own == ownHidden:
+		return "own reads hidden, newest first"
 	case n > rows && p.w >= 110:
 		return quantity.Plural(n, "event", "events") + " in " + quantity.Plural(rows, "row", "rows") + ", newest first"
 	}
@@ -300,14 +312,17 @@ func (p *Pane) FieldKeys() [][2]string {
 	return [][2]string{{"enter", "export"}, {"tab", "whole range: on or off"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
 }
 
-// Status returns the title of a choice of keys, or a failure.
+// Status returns the title of a choice of keys, the columns of an answer without room,
+// or a failure.
 func (p *Pane) Status(w int) (left, right string) {
 	t := p.Env.Theme
 	switch {
 	case p.grouping:
 		return t.Text.Paint("Count the events by"), ""
-	case p.open != nil, p.answer != nil, p.export != nil, p.typing:
+	case p.open != nil, p.export != nil, p.typing:
 		return "", ""
+	case p.answer != nil:
+		return t.Muted.Paint(p.answer.unseen(w)), ""
 	case p.problem.text != "" && len(p.lines) > 0:
 		return t.Warn.Paint(t.Glyphs.Offline + " " + p.problem.text), t.Muted.Paint(p.Env.Keys.Shown(keys.Audit, keys.Reload) + " try again")
 	case len(p.lines) > 0:

@@ -13,7 +13,6 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
-	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 	"usher/tui/theme"
@@ -367,7 +366,7 @@ func (p *Pane) goToTyped(at pane.Target, text string) tea.Cmd {
 // placesView draws the proposals, h lines of w cells.
 func (p *Pane) placesView(w, h int) []string {
 	t, q := p.Env.Theme, p.proposals
-	lines := []string{t.Muted.Paint("   " + quantity.Plural(len(q.paths), "place", "places"))}
+	lines := []string{t.Muted.Paint("   Path")}
 	room := max(1, h-1)
 	top := max(0, min(q.at-room/2, len(q.paths)-room))
 	for i := top; i < min(len(q.paths), top+room); i++ {

@@ -13,8 +13,10 @@ func kinds(ext string) string {
 	switch ext {
 	case ".pdf":
 		return "PDF"
-	case ".csv", ".tsv":
-		return "table"
+	case ".csv":
+		return "CSV"
+	case ".tsv":
+		return "TSV"
 	case ".parquet":
 		return "Parquet"
 	case ".xlsx", ".xls", ".ods":

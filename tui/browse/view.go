@@ -137,6 +137,7 @@ func (p *Pane) tableView(w, h int) string {
 		return t.Head("Bookmarks", "", w, true) + "\n" + strings.Join(p.bookmarksView(w, h-1), "\n")
 	}
 	if p.typing == going && len(p.proposals.paths) > 0 {
+		head = t.HeadOf(safetext.Line(title), w, p.focus == inTable, quantity.Plural(len(p.proposals.paths), "place", "places"))
 		return head + "\n" + strings.Join(p.placesView(w, h-1), "\n")
 	}
 	if len(p.view) == 0 {

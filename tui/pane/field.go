@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/safetext"
+	"usher/client/cells"
 	"usher/tui/format"
 )
 
@@ -80,6 +81,13 @@ func (f *Field) Cells() int { return format.Width(safetext.Line(f.Before())) }
 // Window returns the first visible cell of a text that scrolls in room cells, so
 // that a cursor with the given number of cells before it is visible.
 func Window(cells, room int) int { return max(0, cells-max(1, room)+1) }
+
+// Visible returns the part of Shown that has room in room cells, and the cell of the
+// cursor in it.
+func (f *Field) Visible(room int) (text string, cursor int) {
+	left := Window(f.Cells(), room)
+	return cells.Cut(f.Shown(), left, left+max(1, room)), f.Cells() - left
+}
 
 // History replaces the history, oldest text first.
 func (f *Field) History(past []string) {

@@ -107,6 +107,26 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+// The visible part of a field fits in its room and has the cursor.
+func TestVisible(t *testing.T) {
+	f := pane.NewField(0)
+	f.Set("/home/ada/usher/usher-audit-2026-11-29T152956Z.tar")
+	for _, c := range []struct {
+		room, at int
+		text     string
+		cursor   int
+	}{
+		{60, 50, "/home/ada/usher/usher-audit-2026-11-29T152956Z.tar", 50},
+		{20, 50, "26-11-29T152956Z.tar"[1:], 19},
+		{20, 0, "/home/ada/usher/ushe", 0},
+	} {
+		f.MoveTo(c.at)
+		if text, cursor := f.Visible(c.room); text != c.text || cursor != c.cursor {
+			t.Errorf("room %d, cursor %d: %q with the cursor at %d, want %q at %d", c.room, c.at, text, cursor, c.text, c.cursor)
+		}
+	}
+}
+
 func ExampleCenter() {
 	for _, l := range pane.Center([]string{"No event matches.", "esc back"}, 24, 6) {
 		fmt.Printf("%q\n", l)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -193,6 +194,38 @@ func TestKeys(t *testing.T) {
 }
 
 // A table scrolls by columns below its head, and a tree folds.
+// The key line has no key without an effect in the present view.
+func TestHintsHaveAnEffect(t *testing.T) {
+	for _, c := range []struct {
+		key, content  string
+		offer, refuse []keys.Action
+	}{
+		{"a.txt", "one\ntwo\n", []keys.Action{keys.NextView, keys.Filter, keys.Enter, keys.WrapLines, keys.LineNumbers}, []keys.Action{keys.LoadMore, keys.FindNext}},
+		{"a.csv", "a,b\n1,2\n", []keys.Action{keys.NextView, keys.Filter, keys.LineNumbers}, []keys.Action{keys.LoadMore, keys.WrapLines, keys.Enter}},
+		{"a.bin", "\x00\x01\x02\xff", []keys.Action{keys.Filter}, []keys.Action{keys.NextView, keys.LoadMore, keys.WrapLines, keys.LineNumbers, keys.Enter}},
+		{"large.csv", strings.Repeat("a,b,c\n", 1<<20), []keys.Action{keys.LoadMore}, nil},
+	} {
+		p := open(t, c.key, tuitest.NewFile([]byte(c.content)))
+		got := p.Hints()
+		for _, a := range append(c.offer, keys.Back, keys.CopyPath, keys.Help) {
+			if !slices.Contains(got, a) {
+				t.Errorf("%s: %v has no %s", c.key, got, a)
+			}
+		}
+		for _, a := range c.refuse {
+			if slices.Contains(got, a) {
+				t.Errorf("%s: %v has %s", c.key, got, a)
+			}
+			if p.Why(a).IsZero() {
+				t.Errorf("%s: %s has no reason", c.key, a)
+			}
+		}
+	}
+	p := open(t, "a.csv", tuitest.NewFile([]byte("a,b\n1,2\n")))
+	p.want("1 row")
+	p.not("1-1 of 1", "1 rows")
+}
+
 func TestTableAndTree(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(strings.Repeat("column,", 30) + "last\n")

@@ -17,13 +17,13 @@ import (
 // other. With 16 colors or none, and in ASCII, a cell has the sign of its brightness.
 type pictureView struct{ picture *preview.Picture }
 
-func (v *pictureView) name() string     { return "picture" }
-func (v *pictureView) wraps() bool      { return false }
-func (v *pictureView) searchable() bool { return false }
-func (v *pictureView) row() int         { return 0 }
-func (v *pictureView) show(int)         {}
-func (v *pictureView) place(view)       {}
-func (v *pictureView) do(keys.Action)   {}
+func (v *pictureView) name() string            { return "picture" }
+func (v *pictureView) offers(keys.Action) bool { return false }
+func (v *pictureView) searchable() bool        { return false }
+func (v *pictureView) row() int                { return 0 }
+func (v *pictureView) show(int)                {}
+func (v *pictureView) place(view)              {}
+func (v *pictureView) do(keys.Action)          {}
 
 func (v *pictureView) position() string {
 	return fmt.Sprintf("%d x %d", v.picture.Width, v.picture.Height)

@@ -295,6 +295,8 @@ func (p *Pane) whyNot(a keys.Action) string {
 	switch {
 	case p.doc == nil:
 		return "Nothing is read yet."
+	case a == keys.NextView && len(p.views) < 2:
+		return "This file has no other view."
 	case a == keys.LoadMore && p.cancel != nil:
 		return "A part of the file is being read."
 	case a == keys.LoadMore && p.doc.Next == 0 && p.read.bytes < p.read.size:
@@ -305,8 +307,12 @@ func (p *Pane) whyNot(a keys.Action) string {
 		return "There is no text to find here."
 	case (a == keys.FindNext || a == keys.FindPrevious) && len(p.found.hits) == 0:
 		return "Find a text first: /"
-	case a == keys.WrapLines && !p.now().wraps():
+	case a == keys.WrapLines && !p.now().offers(a):
 		return "These lines do not wrap."
+	case a == keys.LineNumbers && !p.now().offers(a):
+		return "This view has no line numbers."
+	case (a == keys.Enter || a == keys.Parent) && !p.now().offers(a):
+		return "The whole width is on the screen."
 	}
 	return ""
 }

@@ -44,12 +44,18 @@ func newTable(t *preview.Table) *tableView {
 }
 
 func (v *tableView) name() string     { return v.table.Title }
-func (v *tableView) wraps() bool      { return false }
 func (v *tableView) searchable() bool { return len(v.table.Rows) > 0 }
 func (v *tableView) row() int         { return v.top }
 
+func (v *tableView) offers(a keys.Action) bool {
+	if a == keys.Enter || a == keys.Parent {
+		return v.first > 0 || v.shown < len(v.widths)
+	}
+	return a == keys.LineNumbers
+}
+
 func (v *tableView) position() string {
-	s := v.scroll.position("rows")
+	s := v.scroll.position("row", "rows")
 	if v.first > 0 || v.shown < len(v.widths) {
 		s += fmt.Sprintf(", columns %d-%d of %s", v.first+1, min(len(v.widths), v.first+max(1, v.shown)), quantity.Count(len(v.widths)))
 	}

@@ -37,9 +37,12 @@ func leastNumber(t *preview.Text) int {
 }
 
 func (v *textView) name() string     { return v.text.Title }
-func (v *textView) wraps() bool      { return true }
 func (v *textView) searchable() bool { return len(v.text.Lines) > 0 }
 func (v *textView) row() int         { return v.top }
+
+func (v *textView) offers(a keys.Action) bool {
+	return a != keys.Enter && a != keys.Parent || !v.wrapped
+}
 
 func (v *textView) position() string {
 	v.rows = len(v.text.Lines)
@@ -193,11 +196,11 @@ type hexView struct {
 	hit  int
 }
 
-func (v *hexView) name() string     { return "hex" }
-func (v *hexView) wraps() bool      { return false }
-func (v *hexView) searchable() bool { return len(v.data) > 0 }
-func (v *hexView) row() int         { return v.top }
-func (v *hexView) position() string { return v.scroll.position("rows of 16 bytes") }
+func (v *hexView) name() string            { return "hex" }
+func (v *hexView) offers(keys.Action) bool { return false }
+func (v *hexView) searchable() bool        { return len(v.data) > 0 }
+func (v *hexView) row() int                { return v.top }
+func (v *hexView) position() string        { return v.scroll.position("row of 16 bytes", "rows of 16 bytes") }
 
 func (v *hexView) show(row int) {
 	v.hit = row + 1

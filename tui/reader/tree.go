@@ -51,7 +51,6 @@ func (v *treeView) arrange() {
 }
 
 func (v *treeView) name() string     { return "tree" }
-func (v *treeView) wraps() bool      { return false }
 func (v *treeView) searchable() bool { return len(v.tree.Nodes) > 0 }
 
 func (v *treeView) row() int {
@@ -60,6 +59,8 @@ func (v *treeView) row() int {
 	}
 	return v.visible[v.cursor]
 }
+
+func (v *treeView) offers(a keys.Action) bool { return a == keys.Enter || a == keys.Parent }
 
 func (v *treeView) position() string {
 	return fmt.Sprintf("row %s of %s, %s", quantity.Count(v.cursor+1), quantity.Count(len(v.visible)), quantity.Plural(len(v.tree.Nodes), "value", "values"))

@@ -10,7 +10,6 @@ import (
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/keys"
-	"usher/tui/pane"
 	"usher/tui/theme"
 )
 
@@ -27,7 +26,9 @@ type view interface {
 	position() string
 	// place takes the place of the same view of an earlier step.
 	place(view)
-	wraps() bool
+	// offers reports whether the view has an action of rows: wrapping, numbers, right
+	// and left.
+	offers(keys.Action) bool
 	searchable() bool
 }
 
@@ -68,9 +69,15 @@ func (p *Pane) Title() []string {
 // Context returns the bindings of the page.
 func (p *Pane) Context() keys.Context { return keys.Preview }
 
-// Hints returns the keys for the key line.
+// Hints returns the keys for the key line: those with an effect in the present view.
 func (p *Pane) Hints() []keys.Action {
-	return []keys.Action{keys.NextView, keys.Filter, keys.FindNext, keys.LoadMore, keys.WrapLines, keys.LineNumbers, keys.Enter, keys.CopyPath, keys.Back, keys.Help}
+	var out []keys.Action
+	for _, a := range []keys.Action{keys.NextView, keys.Filter, keys.FindNext, keys.LoadMore, keys.Back, keys.Enter, keys.WrapLines, keys.LineNumbers, keys.CopyPath} {
+		if p.whyNot(a) == "" {
+			out = append(out, a)
+		}
+	}
+	return append(out, keys.Help)
 }
 
 // Label names the effect of keys in the present view.
@@ -120,8 +127,8 @@ func (p *Pane) Cursor() *tea.Cursor {
 	if !p.finding {
 		return nil
 	}
-	n := p.field.Cells()
-	return tea.NewCursor(min(len(findLabel)+n-pane.Window(n, p.w-len(findLabel)-1), max(0, p.w-1)), max(0, p.h-1))
+	_, at := p.field.Visible(p.w - len(findLabel) - 1)
+	return tea.NewCursor(len(findLabel)+at, max(0, p.h-1))
 }
 
 const findLabel = " Find  "
@@ -155,11 +162,7 @@ func (p *Pane) View(w, h int) string {
 	}
 	lines = lines[:max(0, h-end)]
 	if p.finding {
-		n := p.field.Cells()
-		text := format.Ends(p.field.Shown(), "", max(1, w-len(findLabel)-1), t.Glyphs.Ellipsis)
-		if skip := pane.Window(n, w-len(findLabel)-1); skip > 0 {
-			text = line([]segment{{p.field.Shown(), t.Text}}, skip, w-len(findLabel)-1)
-		}
+		text, _ := p.field.Visible(w - len(findLabel) - 1)
 		lines = append(lines, t.Accent.Paint(findLabel)+t.Text.Paint(text))
 	}
 	for i, l := range lines {
@@ -240,9 +243,13 @@ func (s *scroll) show(row int) {
 	s.fit(s.page)
 }
 
-func (s *scroll) position(unit string) string {
-	if s.rows == 0 {
-		return "no " + unit
+// position describes the window over rows with a unit: "1-18 of 200 rows".
+func (s *scroll) position(one, many string) string {
+	switch s.rows {
+	case 0:
+		return "no " + many
+	case 1:
+		return "1 " + one
 	}
-	return fmt.Sprintf("%s-%s of %s %s", quantity.Count(s.top+1), quantity.Count(min(s.rows, s.top+s.page)), quantity.Count(s.rows), unit)
+	return fmt.Sprintf("%s-%s of %s %s", quantity.Count(s.top+1), quantity.Count(min(s.rows, s.top+s.page)), quantity.Count(s.rows), many)
 }

@@ -296,13 +296,17 @@ func (p *Page) footer(h int) []string {
 		title += fmt.Sprintf(", %d to %d of %d", from+1, from+shown, len(p.Demo))
 	}
 	lines := []string{"", " " + t.Muted.Paint(title)}
+	userW, passwordW := 0, 0
+	for _, a := range p.Demo {
+		userW, passwordW = max(userW, format.Width(a.User)), max(passwordW, format.Width(a.Password))
+	}
 	for i, a := range p.Demo[from : from+shown] {
 		sign := " "
 		if from+i == p.demo {
 			sign = t.Accent.Paint(t.Glyphs.Cursor)
 		}
-		lines = append(lines, sign+t.Text.Paint(format.PadRight(a.User, 10))+" "+
-			t.Text.Paint(format.PadRight(a.Password, 22))+" "+t.Muted.Paint(format.End(a.About, 36, t.Glyphs.Ellipsis)))
+		lines = append(lines, sign+t.Text.Paint(format.PadRight(a.User, userW))+" "+
+			t.Text.Paint(format.PadRight(a.Password, passwordW))+"  "+t.Muted.Paint(a.About))
 	}
 	return lines
 }

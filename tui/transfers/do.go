@@ -177,9 +177,11 @@ const askAbove = 1_000_000
 // large.
 func (p *Pane) remove(t *download.Transfer) tea.Cmd {
 	kept := p.partial(t)
-	say := quantity.Size(kept) + " were downloaded. Delete them?"
+	say := safetext.New(base(t)).Distinct() + ": " + quantity.Size(kept)
 	if t.Folder {
-		say = quantity.Size(kept) + " of unfinished files were downloaded. Delete them? Complete files are kept."
+		say += " of unfinished files were downloaded. Delete them? Complete files are kept."
+	} else {
+		say += " were downloaded. Delete them?"
 	}
 	return p.removeAll([]download.ID{t.ID}, kept, say)
 }
@@ -306,7 +308,7 @@ func (p *Pane) Label(a keys.Action) string {
 
 // Hints returns the keys with an effect on the row under the cursor.
 func (p *Pane) Hints() []keys.Action {
-	h := []keys.Action{keys.Enter, keys.Pause, keys.Again, keys.Remove, keys.AgainAll, keys.PauseAll, keys.ClearEnded}
+	h := []keys.Action{keys.Enter, keys.Pause, keys.Again, keys.Remove, keys.AgainAll, keys.PauseAll, keys.ClearEnded, keys.Back}
 	if t := p.current(); t != nil && conflicts(t) {
 		h[1] = keys.KeepBoth // such a transfer cannot be paused
 	}
@@ -316,6 +318,6 @@ func (p *Pane) Hints() []keys.Action {
 	if p.w >= wide {
 		h = append(h, keys.Later, keys.Folder)
 	}
-	h = append(h, keys.CopyPath, keys.OldOnes, keys.Back, keys.Help)
+	h = append(h, keys.CopyPath, keys.OldOnes, keys.Help)
 	return slices.DeleteFunc(h, func(a keys.Action) bool { return p.whyNot(a) != "" })
 }
