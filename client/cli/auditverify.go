@@ -130,7 +130,7 @@ func (a *app) verify(ctx context.Context, o VerifyOptions, query string, record 
 	if o.Log == (AuditLog{}) {
 		var err error
 		if o.Log.Config, err = findConfig(); err != nil {
-			return err
+			return usagef("%s Without the server's files: usher audit verify FILE of an export, or V in the audit log of the browser.", err)
 		}
 	}
 	for _, m := range proof.Memories(a.Folders) {
