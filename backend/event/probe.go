@@ -2,17 +2,27 @@ package event
 
 import (
 	"bytes"
+	"slices"
+	"strconv"
 	"strings"
 )
 
 // Probe is a fast test of canonical bytes. It passes the bytes of every event that
 // the filter selects, and of others.
-type Probe struct{ fields [][][]byte } // of each set, one text must occur
+type Probe struct {
+	fields [][][]byte // of each set, one text must occur
+	sizes  []string   // one of these must hold; none: any size
+}
 
 // Probe returns the test of a filter.
 func (f Filter) Probe() Probe {
 	var p Probe
-	for _, field := range []Field{ByGroup, ByGrant, ByPurpose, ByAgent, BySize} {
+	for _, t := range f.Terms {
+		if t.Field == BySize && !t.Not {
+			p.sizes = append(p.sizes, t.Value)
+		}
+	}
+	for _, field := range []Field{ByGroup, ByGrant, ByPurpose, ByAgent} {
 		var texts [][]byte
 		every := true
 		for _, t := range f.Terms {
@@ -36,7 +46,22 @@ func (p Probe) Passes(canonical []byte) bool {
 			return false
 		}
 	}
-	return true
+	return len(p.sizes) == 0 || p.sized(canonical)
+}
+
+// sized reports whether the size in canonical bytes can be one of the probe's. A quote
+// inside a text is escaped, so these bytes are the name of the member.
+func (p Probe) sized(canonical []byte) bool {
+	_, after, found := bytes.Cut(canonical, []byte(`"size":`))
+	if !found {
+		return false
+	}
+	end := 0
+	for end < len(after) && (after[end] == '-' || after[end] >= '0' && after[end] <= '9') {
+		end++
+	}
+	size, err := strconv.ParseInt(string(after[:end]), 10, 64)
+	return err != nil || slices.ContainsFunc(p.sizes, func(value string) bool { return sizeHolds(value, size) })
 }
 
 func containsAny(canonical []byte, texts [][]byte) bool {
@@ -83,8 +108,6 @@ func (t Term) texts() [][]byte {
 			return texts(`"purpose":"` + value + `"`)
 		}
 		return nil
-	case BySize:
-		return texts(`"size":`)
 	}
 	longest := ""
 	for part := range strings.SplitSeq(value, "*") {

@@ -85,7 +85,7 @@ func TestProbe(t *testing.T) {
 	size := int64(7)
 	e := Event{Action: Download, Grant: `allow "fin" hr/`, GroupNames: []string{"eng\n"}, UserAgent: `curl/8 "x"`, Purpose: PurposePreview, Size: &size}
 	all := []string{
-		`group:"\"fin\""`, "group:\"eng\n\"", `grant:"allow \"fin\" hr/"`, "grant:*hr*", "agent:curl", `agent:="curl/8 \"x\""`, "agent:*8*", "purpose:preview", "size:>3",
+		`group:"\"fin\""`, "group:\"eng\n\"", `grant:"allow \"fin\" hr/"`, "grant:*hr*", "agent:curl", `agent:="curl/8 \"x\""`, "agent:*8*", "purpose:preview", "size:>3", "size:7", "size:>1TB size:<8",
 		"agent:curl agent:*", "agent:* group:\"eng\n\"",
 	}
 	for _, text := range all {
@@ -98,12 +98,16 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	other := Canonical(Event{Action: List, UserAgent: "wget", Purpose: PurposeLink})
-	for _, text := range []string{"group:eng", "grant:*hr*", "grant:allow", "agent:curl", "agent:=wge", "purpose:preview", "size:>3"} {
+	sized := Canonical(Event{Action: Download, Key: `"size":9,`, Size: &size})
+	for text, bytes := range map[string][]byte{
+		"group:eng": other, "grant:*hr*": other, "grant:allow": other, "agent:curl": other, "agent:=wge": other, "purpose:preview": other, "size:>3": other,
+		"size:>7": sized, "size:9": sized, "size:<7 size:>1TB": sized,
+	} {
 		f, err := ParseFilter(text, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Probe().Passes(other) {
+		if f.Probe().Passes(bytes) {
 			t.Errorf("%s passes", text)
 		}
 	}

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,14 +24,19 @@ func benchDir(tb testing.TB) string {
 	return tb.TempDir()
 }
 
-// benchLog returns the path of a log with the first n events of audittest.Many, and
-// that of a plain table of them. It builds a missing log.
-func benchLog(tb testing.TB, n int) (log, plain string) {
+// benchLog returns the path of a log with the first n events of audittest.Many. It
+// builds a missing log.
+func benchLog(tb testing.TB, n int) string {
+	return benchFile(tb, n, "log", "audit.db", func(path string) error { return buildLog(tb, path, n) })
+}
+
+// benchFile returns the path of a database in a folder of its own, which appears when
+// the database is complete.
+func benchFile(tb testing.TB, n int, kind, name string, build func(path string) error) string {
 	tb.Helper()
-	dir := filepath.Join(benchDir(tb), fmt.Sprintf("log-%d", n))
-	log, plain = filepath.Join(dir, "audit.db"), filepath.Join(dir, "plain.db")
+	dir := filepath.Join(benchDir(tb), fmt.Sprintf("%s-%d", kind, n))
 	if _, err := os.Stat(dir); err == nil {
-		return log, plain
+		return filepath.Join(dir, name)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		tb.Fatal(err)
 	}
@@ -40,32 +44,26 @@ func benchLog(tb testing.TB, n int) (log, plain string) {
 	if err := errors.Join(os.RemoveAll(part), os.MkdirAll(part, 0o700)); err != nil {
 		tb.Fatal(err)
 	}
-	if err := build(tb, part, n); err != nil {
+	if err := errors.Join(build(filepath.Join(part, name)), os.Rename(part, dir)); err != nil {
 		tb.Fatal(err)
 	}
-	if err := os.Rename(part, dir); err != nil {
-		tb.Fatal(err)
-	}
-	return log, plain
+	return filepath.Join(dir, name)
 }
 
-// build writes the events into a log, by several writers whose appends share commits,
-// and into a plain table, which gets its indexes afterwards.
-func build(tb testing.TB, dir string, n int) (err error) {
-	s, err := Open(Config{Path: filepath.Join(dir, "audit.db")})
+// benchEvents returns the first n events of audittest.Many, in batches.
+func benchEvents(n int) func(func([]event.Event) bool) {
+	return chunksOf(audittest.Many("5d41402abc4b2a76b9719d911017c592", n), audit.MaxTimes)
+}
+
+// buildLog writes the events into a log, by several writers whose appends share
+// commits.
+func buildLog(tb testing.TB, path string, n int) (err error) {
+	s, err := Open(Config{Path: path})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	p, err := openPlainTable(filepath.Join(dir, "plain.db"))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.db.Close()) }()
-	if _, err := p.db.ExecContext(tb.Context(), "CREATE TABLE log (id TEXT, time INTEGER, who TEXT, action TEXT, outcome TEXT, bucket TEXT, path TEXT, session TEXT, ip TEXT, request TEXT, event BLOB)"); err != nil {
-		return err
-	}
-	batches, plain := make(chan []event.Event), make(chan []event.Event)
+	batches := make(chan []event.Event)
 	g, ctx := errgroup.WithContext(tb.Context())
 	for range 8 {
 		g.Go(func() error {
@@ -78,23 +76,12 @@ func build(tb testing.TB, dir string, n int) (err error) {
 		})
 	}
 	g.Go(func() error {
-		for some := range plain {
-			if err := p.append(tb, some); err != nil {
-				return err
-			}
-		}
-		return p.index(tb)
-	})
-	g.Go(func() error {
 		defer close(batches)
-		defer close(plain)
-		for some := range chunksOf(audittest.Many("5d41402abc4b2a76b9719d911017c592", n), audit.MaxTimes) {
-			for _, to := range []chan []event.Event{batches, plain} {
-				select {
-				case to <- some:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
+		for some := range benchEvents(n) {
+			select {
+			case batches <- some:
+			case <-ctx.Done():
+				return ctx.Err()
 			}
 		}
 		return nil
@@ -117,36 +104,4 @@ func chunksOf(all func(func(event.Event) bool), n int) func(func([]event.Event) 
 			yield(some)
 		}
 	}
-}
-
-// plainTable is a table of the same events with an index for each column.
-type plainTable struct{ db *sql.DB }
-
-func openPlainTable(path string) (plainTable, error) {
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
-	return plainTable{db}, err
-}
-
-func (p plainTable) append(tb testing.TB, events []event.Event) error {
-	tx, err := p.db.BeginTx(tb.Context(), nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	for _, e := range events {
-		if _, err := tx.ExecContext(tb.Context(), "INSERT INTO log VALUES (?,?,?,?,?,?,?,?,?,?,?)", e.ID, e.Time.UnixMilli(), e.User.Username, e.Action, e.Outcome, e.Bucket, e.Path(), e.Session, e.SourceIP, e.RequestID, event.Canonical(e)); err != nil {
-			return err
-		}
-	}
-	return tx.Commit()
-}
-
-func (p plainTable) index(tb testing.TB) error {
-	_, err := p.db.ExecContext(tb.Context(), "CREATE UNIQUE INDEX log_id ON log (id); CREATE INDEX log_time ON log (time)")
-	for _, column := range []string{"who", "action", "outcome", "bucket", "path", "session", "ip", "request"} {
-		if err == nil {
-			_, err = p.db.ExecContext(tb.Context(), fmt.Sprintf("CREATE INDEX log_%[1]s ON log (%[1]s, time)", column))
-		}
-	}
-	return err
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"usher/backend/audit"
 	"usher/backend/event"
@@ -54,6 +55,7 @@ func TestEveryIndexHasAQuery(t *testing.T) {
 	if err := s.Append(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
+	s.work.most = time.Hour // a slow machine counts all rows
 	const scan = "SEARCH e USING INDEX sqlite_autoindex_events_1|SCAN e USING INDEX sqlite_autoindex_events_1|SEARCH e USING PRIMARY KEY|SCAN e"
 	plans := map[string]string{}
 	for text, want := range map[string]string{
@@ -94,7 +96,8 @@ func TestEveryIndexHasAQuery(t *testing.T) {
 		if err := s.chooseIndex(t.Context(), w, nil, false); err != nil {
 			t.Fatal(err)
 		}
-		got := plan(t, s.db, w.sql(false), append(w.args, 5)...)
+		query, args := w.sql(false)
+		got := plan(t, s.db, query, append(args, 5)...)
 		if !slices.ContainsFunc(strings.Split(want, "|"), func(step string) bool { return strings.Contains(got, step) }) {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}

@@ -45,11 +45,26 @@ func (w *where) and(condition string, args ...any) {
 	w.args = append(w.args, args...)
 }
 
-// sql returns the query for seq and event. Its last parameter is the limit.
-// Indexes are in the order of time; SQLite sorts the few events of one
+// at adds a condition on the time, which the index has too.
+func (w *where) at(condition string, args ...any) {
+	w.and(condition, args...)
+	if w.period != "" {
+		w.period += " AND "
+	}
+	w.period, w.periodArgs = w.period+condition, append(w.periodArgs, args...)
+}
+
+func (w *where) clone() *where {
+	c := *w
+	c.conditions, c.args, c.periodArgs = slices.Clone(w.conditions), slices.Clone(w.args), slices.Clone(w.periodArgs)
+	return &c
+}
+
+// sql returns the query for seq and event, and its parameters but for the last one: the
+// limit. Indexes are in the order of time; SQLite sorts the few events of one
 // millisecond by id. The search is a materialized subquery, which SQLite finishes before
 // the first row: the driver can interrupt a query only until then.
-func (w *where) sql(ascending bool) string {
+func (w *where) sql(ascending bool) (query string, args []any) {
 	order := "%[1]s.time DESC, %[1]s.id DESC"
 	if ascending {
 		order = "%[1]s.time, %[1]s.id"
@@ -58,10 +73,35 @@ func (w *where) sql(ascending bool) string {
 	if len(w.conditions) > 0 {
 		condition = "WHERE " + strings.Join(w.conditions, " AND ")
 	}
+	from, args := w.from()
 	return fmt.Sprintf(`WITH page AS MATERIALIZED (
-		SELECT e.seq AS seq, e.time AS time, e.id AS id FROM events AS e %s %s ORDER BY %s LIMIT ?
+		SELECT e.seq AS seq, e.time AS time, e.id AS id FROM %s %s ORDER BY %s LIMIT ?
 	) SELECT page.seq, r.event FROM page CROSS JOIN records AS r ON r.seq = page.seq ORDER BY %s`,
-		w.indexedBy, condition, fmt.Sprintf(order, "e"), fmt.Sprintf(order, "page"))
+		from, condition, fmt.Sprintf(order, "e"), fmt.Sprintf(order, "page")), append(args, w.args...)
+}
+
+// from returns the rows e that are tested. If the index does not decide the filter, its
+// rows are first found in the other indexes too: a row of the table is longer than one
+// of an index, so most of them are not in memory.
+func (w *where) from() (from string, args []any) {
+	if w.index.name == "" || w.decided() {
+		return "events AS e " + w.indexedBy, nil
+	}
+	add := func(x index, condition string, more ...any) string {
+		args = append(append(args, x.args...), more...)
+		return "(SELECT e.time AS time, e.seq AS seq FROM events AS e INDEXED BY " + x.name + " WHERE " + condition + ")"
+	}
+	chosen := w.index.condition
+	if w.period != "" {
+		chosen += " AND " + w.period
+	}
+	from = add(w.index, chosen, w.periodArgs...) + " AS i CROSS JOIN "
+	for n, x := range w.indexes {
+		if x.ordered && x.name != w.index.name {
+			from += fmt.Sprintf("%[1]s AS i%[2]d ON i%[2]d.time = i.time AND i%[2]d.seq = i.seq CROSS JOIN ", add(x, x.condition), n)
+		}
+	}
+	return from + "events AS e " + byTime + " ON e.time = i.time AND e.seq = i.seq", args
 }
 
 // where translates a filter. The conditions of terms that the columns do not decide
@@ -69,7 +109,10 @@ func (w *where) sql(ascending bool) string {
 // event.Filter.Match.
 func (s reader) where(ctx context.Context, filter event.Filter) (*where, error) {
 	_, rest := filter.Split()
-	w := &where{exact: len(rest.Terms) == 0}
+	w := &where{exact: true}
+	for _, t := range rest.Terms { // hours and addresses are columns of this log
+		w.exact = w.exact && (t.Field == event.ByHours || t.Field == event.ByIP)
+	}
 	for _, field := range event.Fields() {
 		var some, none []event.Term // alternatives, and negated terms
 		for _, t := range filter.Terms {
@@ -103,11 +146,7 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 			op = "e.time < ?"
 		}
 		for _, t := range some {
-			w.and(op, t.Time.UnixMilli())
-			if w.period != "" {
-				w.period += " AND "
-			}
-			w.period, w.periodArgs = w.period+op, append(w.periodArgs, t.Time.UnixMilli())
+			w.at(op, t.Time.UnixMilli())
 		}
 	case event.ByWho:
 		people, err := s.people(ctx, some)
@@ -126,9 +165,9 @@ func (s reader) field(ctx context.Context, w *where, field event.Field, some, no
 	case event.ByTouched:
 		w.listings(some)
 	case event.ByHours:
-		w.hours(some)
+		w.hours(some, none)
 	case event.ByIP:
-		w.addresses(some, none)
+		return s.addresses(ctx, w, some, none)
 	case event.ByGroup, event.ByGrant, event.ByPurpose, event.ByAgent, event.BySize: // no column
 	case event.ByAction, event.ByOutcome:
 		return s.rare(ctx, w, field, values(some), values(none))
@@ -310,10 +349,17 @@ func (s reader) chooseIndex(ctx context.Context, w *where, start *position, asce
 	return nil
 }
 
-// count returns the number of rows of an index, up to a bound.
+// count returns the number of rows of an index, up to a bound, which is also the result
+// if the count takes too long.
 func (s reader) count(ctx context.Context, x index, most int) (int, error) {
 	query := "SELECT count(*) FROM (SELECT 1 FROM events AS e INDEXED BY " + x.name + " WHERE " + x.condition + " LIMIT ?)"
-	return s.number(ctx, query, append(x.args[:len(x.args):len(x.args)], most)...)
+	limited, cancel := context.WithTimeout(ctx, s.work.most)
+	defer cancel()
+	n, err := s.number(limited, query, append(x.args[:len(x.args):len(x.args)], most)...)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return most, nil
+	}
+	return n, err
 }
 
 // number runs a query for one number.

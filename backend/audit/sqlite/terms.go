@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"context"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,58 +84,88 @@ func (w *where) listings(some []event.Term) {
 	}
 }
 
-// hours adds hours terms. The hour of a time before 1970 is not computed.
-func (w *where) hours(some []event.Term) {
-	var either []string
-	var args []any
-	for _, t := range some {
+// hourOfDay is the hour of an event in UTC, before 1970 too: a million days are added.
+const hourOfDay = "(e.time + 86400000000000) / 3600000 % 24"
+
+// hours adds hours terms. Those from 19 until 07 are all but those from 07 until 19.
+func (w *where) hours(some, none []event.Term) {
+	condition := func(t event.Term) (string, []any) {
 		first, last, _ := strings.Cut(t.Value, "-")
 		from, err1 := strconv.Atoi(first)
 		until, err2 := strconv.Atoi(last)
-		if err1 != nil || err2 != nil {
-			return
+		switch {
+		case err1 != nil || err2 != nil || from == until:
+			return "0", nil
+		case from > until:
+			return hourOfDay + " NOT BETWEEN ? AND ?", []any{until, from - 1}
 		}
-		operator := "AND"
-		if from > until {
-			operator = "OR"
-		}
-		either = append(either, "e.time / 3600000 % 24 >= ? "+operator+" e.time / 3600000 % 24 < ?")
-		args = append(args, from, until)
+		return hourOfDay + " BETWEEN ? AND ?", []any{from, until - 1}
+	}
+	w.eachOf(some, none, condition)
+}
+
+// eachOf adds terms by their conditions.
+func (w *where) eachOf(some, none []event.Term, condition func(event.Term) (string, []any)) {
+	var either []string
+	var args []any
+	for _, t := range some {
+		c, a := condition(t)
+		either, args = append(either, c), append(args, a...)
 	}
 	if len(either) > 0 {
-		w.and("(e.time < 0 OR "+strings.Join(either, " OR ")+")", args...)
+		w.and("("+strings.Join(either, " OR ")+")", args...)
+	}
+	for _, t := range none {
+		c, a := condition(t)
+		w.and("NOT ("+c+")", a...)
 	}
 }
 
 // addresses adds address terms: single ones, and networks as ranges of bytes. An
 // address that is a text in the index is not compared with a network.
-func (w *where) addresses(some, none []event.Term) {
-	var either []string
-	var args []any
-	networks := 0
-	for _, t := range some {
+func (s reader) addresses(ctx context.Context, w *where, some, none []event.Term) error {
+	column, name := columnOf(event.ByIP)
+	isNetwork := func(t event.Term) bool { return strings.Contains(t.Value, "/") }
+	if !slices.ContainsFunc(slices.Concat(some, none), isNetwork) {
+		w.equal(column, name, values(some))
+		w.differ(column, values(none))
+		return nil
+	}
+	// A text is before all bytes. An event without an address has the empty text.
+	const texts = "SELECT count(*) FROM (SELECT 1 FROM events AS e INDEXED BY events_ip WHERE e.ip > '' AND e.ip < x'' LIMIT 1)"
+	n, err := s.number(ctx, texts)
+	if err != nil {
+		return err
+	}
+	known := n == 0
+	w.exact = w.exact && known
+	condition := func(t event.Term) (string, []any) {
 		network, err := netip.ParsePrefix(t.Value)
 		if err != nil {
-			either, args = append(either, "e.ip = ?"), append(args, ipKey(t.Value))
-			continue
+			return "e.ip = ?", []any{ipKey(t.Value)}
 		}
-		networks++
-		either = append(either, "e.ip BETWEEN ? AND ? OR typeof(e.ip) = 'text'")
-		args = append(args, network.Masked().Addr().AsSlice(), lastOf(network))
+		first := network.Masked().Addr().AsSlice()
+		return "e.ip BETWEEN ? AND ? AND length(e.ip) = ?", []any{first, lastOf(network), len(first)}
 	}
-	column, name := columnOf(event.ByIP)
-	if networks == 0 {
-		w.equal(column, name, values(some))
-	} else {
-		w.and("("+strings.Join(either, " OR ")+")", args...)
+	if known && len(some) == 1 && isNetwork(some[0]) {
+		c, a := condition(some[0])
+		w.indexes = append(w.indexes, rangeOf(name, c, a...))
 	}
-	var single []event.Term
-	for _, t := range none {
-		if _, err := netip.ParsePrefix(t.Value); err != nil {
-			single = append(single, t)
+	if !known { // those events are tested
+		either := condition
+		condition = func(t event.Term) (string, []any) {
+			c, a := either(t)
+			switch {
+			case !isNetwork(t):
+				return c, a
+			case t.Not:
+				return "0", nil
+			}
+			return c + " OR typeof(e.ip) = 'text'", a
 		}
 	}
-	w.differ(column, values(single))
+	w.eachOf(some, none, condition)
+	return nil
 }
 
 // lastOf returns the bytes of the last address of a network.
