@@ -46,7 +46,7 @@ func pageFilters() []string {
 func BenchmarkQuestions(b *testing.B) {
 	n := questionSize(b)
 	s := openTest(b, benchLog(b, n))
-	p := benchTable(b, n)
+	p, plain := benchTable(b, n)
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for _, text := range pageFilters() {
 		f, err := event.ParseFilter(text, now)
@@ -77,7 +77,7 @@ func BenchmarkQuestions(b *testing.B) {
 			}
 			b.ReportMetric(float64(slowest.Microseconds())/1000, "ms-max")
 			b.ReportMetric(float64(pages)/float64(b.N), "pages")
-			if len(f.Terms) <= 1 {
+			if plain && len(f.Terms) <= 1 {
 				log, table := p.beside(b, s, f)
 				first = min(first, log)
 				b.ReportMetric(float64(first)/float64(table), "x-plain")
