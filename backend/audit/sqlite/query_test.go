@@ -33,7 +33,7 @@ func TestSuiteWithInterruptions(t *testing.T) {
 	})
 }
 
-// Networks and hours select what event.Filter.Match selects: with addresses of both
+// Networks and hours select the events of event.Filter.Match: with addresses of both
 // versions in the range of bytes of a network, and with times before 1970. Without an
 // address that is a text, an index decides a network.
 func TestNetworksAndHours(t *testing.T) {
