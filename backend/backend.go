@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"usher/backend/accessrequest"
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/audit/checkpoint"
@@ -135,6 +136,14 @@ type Witnesses interface {
 	Cosigned() []byte // the last checkpoint that satisfies it, or nil
 }
 
+// Requests are the stored requests of people for access.
+type Requests interface {
+	All(ctx context.Context) ([]accessrequest.Request, error)
+	// Update stores the change that edit makes of all requests, or nothing after an
+	// error of edit, which it returns. Edit can run several times.
+	Update(ctx context.Context, edit func([]accessrequest.Request) (accessrequest.Change, error)) error
+}
+
 // Cursors seals the position at which a listing or a search continues.
 type Cursors interface {
 	Seal(c cursor.Cursor) (string, error)
@@ -189,6 +198,7 @@ type Config struct {
 	Records  Records
 	Reviews  Reviews // nil: none
 	Access   Access
+	Requests Requests
 	Health   Health
 	Cursors  Cursors
 	URLLife  time.Duration
@@ -237,6 +247,7 @@ func (c Config) missing() string {
 		{"the comparison of clocks", c.Clock == nil},
 		{"the audit log", c.Audit == nil},
 		{"the access reports", c.Access == nil},
+		{"the requests for access", c.Requests == nil},
 		{"the health checks", c.Health == nil},
 		{"the cursor sealer", c.Cursors == nil},
 		{"the life of URLs", c.URLLife <= 0},

@@ -31,9 +31,20 @@ const editTries = 5
 // maxBreakGlass is the longest emergency access.
 const maxBreakGlass = 24 * time.Hour
 
-// editor admits members of the admins' group, and returns the grants in force. A
-// refusal is recorded; the change itself has its own event.
+// editor admits members of the admins' group to a change of grants that are not a
+// file, and returns the grants in force.
 func (r *request) editor(query string) (*grant.Set, error) {
+	set, err := r.adminNow(query)
+	if err == nil && r.b.c.Editor == nil {
+		err = fail(api.GrantsFixed, nil)
+	}
+	return set, err
+}
+
+// adminNow admits members of the admins' group with the live check of a release, and
+// returns the grants in force. A refusal is recorded; the change itself has its own
+// event.
+func (r *request) adminNow(query string) (*grant.Set, error) {
 	person, err := r.releasing()
 	if err != nil {
 		return nil, err
@@ -42,9 +53,6 @@ func (r *request) editor(query string) (*grant.Set, error) {
 		e := r.event(event.Explain, "", "")
 		e.Reason = query + "; not in the admins' group"
 		return nil, r.deny(e)
-	}
-	if r.b.c.Editor == nil {
-		return nil, fail(api.GrantsFixed, nil)
 	}
 	set, err := r.b.c.Grants.Current(r.ctx)
 	if err != nil {
@@ -123,24 +131,31 @@ func (b *Backend) grantsEdit(r *request) (any, error) {
 	if len(add)+len(remove) == 0 {
 		return nil, fail(api.BadRequest, errors.New("no grants"))
 	}
+	return r.edit(set, add, remove, func() []event.Event {
+		if in.BreakGlass {
+			return r.alarms(add)
+		}
+		return nil
+	})
+}
+
+// edit adds and removes grants, and tries again after a change by others. The further
+// events are durable together with the change; without a difference there is none.
+func (r *request) edit(set *grant.Set, add, remove []grant.Grant, further func() []event.Event) (api.GrantsChangeResponse, error) {
 	for range editTries {
 		next, err := edited(set, add, remove)
 		if err != nil {
-			return nil, fail(api.BadRequest, err)
+			return api.GrantsChangeResponse{}, fail(api.BadRequest, err)
 		}
-		var alarms []event.Event
-		if in.BreakGlass {
-			alarms = r.alarms(add)
-		}
-		out, err := r.change(set, next, alarms)
+		out, err := r.change(set, next, further())
 		if !errors.Is(err, grant.ErrChanged) {
 			return out, err
 		}
-		if set, err = b.c.Grants.Current(r.ctx); err != nil {
-			return nil, fail(api.StorageUnavailable, err)
+		if set, err = r.b.c.Grants.Current(r.ctx); err != nil {
+			return api.GrantsChangeResponse{}, fail(api.StorageUnavailable, err)
 		}
 	}
-	return nil, fail(api.GrantsConflict, grant.ErrChanged)
+	return api.GrantsChangeResponse{}, fail(api.GrantsConflict, grant.ErrChanged)
 }
 
 // emergency returns the problems of an emergency access: it must end by itself
@@ -200,8 +215,8 @@ func edited(set *grant.Set, add, remove []grant.Grant) (*grant.Set, error) {
 	return grant.NewSet(all)
 }
 
-// change puts the next set in force, with its event.
-func (r *request) change(set, next *grant.Set, alarms []event.Event) (any, error) {
+// change puts the next set in force, with its event and further ones.
+func (r *request) change(set, next *grant.Set, further []event.Event) (api.GrantsChangeResponse, error) {
 	out := api.GrantsChangeResponse{Before: set.Version(), Version: next.Version()}
 	if out.Before == out.Version {
 		return out, nil
@@ -211,11 +226,11 @@ func (r *request) change(set, next *grant.Set, alarms []event.Event) (any, error
 	e.Outcome, e.GrantsBefore, e.GrantsVersion = event.Allowed, out.Before, out.Version
 	e.GrantsAdded, e.GrantsRemoved, e.GrantsDiff = out.Added, out.Removed, grant.DiffLines(set, next)
 	e.Reason = fmt.Sprintf("%d added, %d removed", out.Added, out.Removed)
-	switch err := r.b.c.Editor.Apply(r.ctx, out.Before, next, append([]event.Event{e}, alarms...)...); {
+	switch err := r.b.c.Editor.Apply(r.ctx, out.Before, next, append([]event.Event{e}, further...)...); {
 	case errors.Is(err, grant.ErrChanged):
-		return nil, fail(api.GrantsConflict, err)
+		return api.GrantsChangeResponse{}, fail(api.GrantsConflict, err)
 	case err != nil:
-		return nil, fail(api.AuditUnavailable, err)
+		return api.GrantsChangeResponse{}, fail(api.AuditUnavailable, err)
 	}
 	out.Event = e.ID
 	return out, nil

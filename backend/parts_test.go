@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"usher/backend"
 	"usher/backend/access"
+	requestfile "usher/backend/accessrequest/file"
 	"usher/backend/api"
 	"usher/backend/audit"
 	"usher/backend/audit/audittest"
@@ -110,12 +112,14 @@ func rebuiltOn(t testing.TB, listener net.Listener, w *demo.Demo, keyPair aws.Cr
 	must(err)
 	ender, err := identity.NewEnder(pool, w.UserPoolID)
 	must(err)
+	requests, err := requestfile.New(filepath.Join(t.TempDir(), "requests"), now)
+	must(err)
 	config := backend.Config{
 		Public: api.Config{
 			Organisation: "test", Region: w.Region, UserPoolID: w.UserPoolID, ClientID: w.ClientID, Issuer: w.Issuer, S3Hosts: []string{s3URL.Host},
 			AuditorsGroup: "usher-auditors", AdminsGroup: "usher-admins",
 		},
-		Verifier: verifier, Directory: directory, Ender: ender, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: reports, Health: healthy{},
+		Verifier: verifier, Directory: directory, Ender: ender, Grants: grants, Objects: objects, Signer: presigner, Clock: sameClock{}, Audit: log, Access: reports, Requests: requests, Health: healthy{},
 		Cursors: sealer, URLLife: object.DefaultLife, Hosts: []string{listener.Addr().String()}, Now: now, NewID: ids, Log: quiet,
 	}
 	if change != nil {

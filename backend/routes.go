@@ -60,6 +60,12 @@ func (b *Backend) table() []route {
 		{api.VerbCan, api.MaxBody, budget.Lists, forListing, event.Explain, b.can},
 		{api.VerbExplainRequest, api.MaxBody, budget.Lists, forListing, event.Explain, b.explainRequest},
 		{api.VerbReview, api.MaxBody, budget.Lists, forListing, event.Explain, b.review},
+		{api.VerbAsk, api.MaxBody, budget.Lists, forListing, event.AccessRequested, b.ask},
+		{api.VerbAsked, api.MaxBody, budget.Lists, forListing, event.AccessRequested, b.asked},
+		// The log has event.AccessAnswered only for an answer, so refusals are recorded as
+		// Explain.
+		{api.VerbAsking, api.MaxBody, budget.Lists, forListing, event.Explain, b.asking},
+		{api.VerbAnswer, api.MaxBody, budget.Lists, forReleasing, event.Explain, b.answer},
 		{api.VerbGrantsList, api.MaxBody, budget.Lists, forListing, event.Explain, b.grantsList},
 		{api.VerbGrantsDiff, api.MaxDiffBody, budget.Lists, forListing, event.Explain, b.grantsDiff},
 		// The log has event.GrantsChanged only for a change, so refusals are recorded

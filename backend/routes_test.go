@@ -39,6 +39,7 @@ func TestBackendNeedsAllParts(t *testing.T) {
 		"the comparison of clocks": func(c *backend.Config) { c.Clock = nil },
 		"the audit log":            func(c *backend.Config) { c.Audit = nil },
 		"the access reports":       func(c *backend.Config) { c.Access = nil },
+		"the requests for access":  func(c *backend.Config) { c.Requests = nil },
 		"the cursor sealer":        func(c *backend.Config) { c.Cursors = nil },
 		"the life of URLs":         func(c *backend.Config) { c.URLLife = 0 },
 		"the host names":           func(c *backend.Config) { c.Hosts = nil },

@@ -225,6 +225,26 @@ func (c *Client) ExplainID(ctx context.Context, in api.ExplainIDRequest) (out ap
 	return out, c.call(ctx, api.VerbExplainRequest, in, &out)
 }
 
+// Ask requests access to a path for the caller.
+func (c *Client) Ask(ctx context.Context, in api.AskRequest) (out api.AskResponse, err error) {
+	return out, c.call(ctx, api.VerbAsk, in, &out)
+}
+
+// Asked lists the caller's own requests for access.
+func (c *Client) Asked(ctx context.Context) (out api.AskedResponse, err error) {
+	return out, c.call(ctx, api.VerbAsked, struct{}{}, &out)
+}
+
+// Asking lists a page of the open requests of all people (admins).
+func (c *Client) Asking(ctx context.Context, in api.AskingRequest) (out api.AskingResponse, err error) {
+	return out, c.call(ctx, api.VerbAsking, in, &out)
+}
+
+// Answer answers a request for access (admins).
+func (c *Client) Answer(ctx context.Context, in api.AnswerRequest) (out api.AnswerResponse, err error) {
+	return out, c.call(ctx, api.VerbAnswer, in, &out)
+}
+
 // Review returns one page of an access review.
 func (c *Client) Review(ctx context.Context, in api.ReviewRequest) (out api.ReviewResponse, err error) {
 	return out, c.call(ctx, api.VerbReview, in, &out)

@@ -33,6 +33,8 @@ const (
 	StorageRefused      Code = "storage_refused"
 	GrantsConflict      Code = "grants_conflict"
 	GrantsFixed         Code = "grants_fixed"
+	RequestsFull        Code = "requests_full"
+	RequestAnswered     Code = "request_answered"
 )
 
 // Exit codes, promised in the manual. 2 stays unused: a Go panic exits with 2.
@@ -88,6 +90,8 @@ func Failures() []Failure {
 		{SlowQuery, http.StatusServiceUnavailable, ExitUnavailable, "This search of the audit log took too long. Narrow it: give a time, a person or a path.", false},
 		{GrantsConflict, http.StatusConflict, ExitIntegrity, "Another admin changed the grants meanwhile, so this change was not made. Compare again with usher grants diff, and apply the file again.", false},
 		{GrantsFixed, http.StatusConflict, ExitUsage, "The grants of this server are a file. Change the file on the server; it is read again within a second.", false},
+		{RequestsFull, http.StatusConflict, ExitUsage, "You have too many open requests for access, or all people together have. Wait for an answer, or write to your administrator.", false},
+		{RequestAnswered, http.StatusConflict, ExitIntegrity, "This request was answered or sent again meanwhile. List the requests again.", false},
 		{StorageRefused, http.StatusBadGateway, ExitUnavailable, "The server was refused by the storage. Give the request ID to your administrator.", false},
 	}
 }

@@ -34,6 +34,11 @@ const (
 	VerbGrantsEdit   Verb = "grants/edit"
 
 	VerbExplainRequest Verb = "access/request"
+
+	VerbAsk    Verb = "access/ask"
+	VerbAsked  Verb = "access/asked"
+	VerbAsking Verb = "access/asking"
+	VerbAnswer Verb = "access/answer"
 )
 
 // Path returns the URL path of a verb on the server.

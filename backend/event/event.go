@@ -25,6 +25,10 @@ const (
 	Explain       = "explain"
 	GrantsChanged = "grants-changed" // the new grants are active once this event is durable
 	AuditRead     = "audit-read"
+
+	AccessRequested = "access-requested" // a person asks for access to a path; Reason is the person's text
+	AccessAnswered  = "access-answered"  // an admin answered such a request; Grant is the added grant
+
 	ServiceStart  = "service-start"
 	ServiceStop   = "service-stop"
 	Suppressed    = "suppressed"     // Count denied decisions over the budget

@@ -84,6 +84,7 @@ type shared struct {
 	sessions  *state.Sessions
 	denials   *state.Denials
 	cursors   *state.Cursors
+	requests  *state.Requests
 	id        string // of this instance
 	first     sync.Once
 }
@@ -178,6 +179,9 @@ func newShared(ctx context.Context, c Config, d Deps, loop *Loopback, source ide
 		return nil, err
 	}
 	if s.directory, err = state.NewDirectory(s.state); err != nil {
+		return nil, err
+	}
+	if s.requests, err = state.NewRequests(s.state); err != nil {
 		return nil, err
 	}
 	s.cursors, err = state.NewCursors(s.state, d.Rand)

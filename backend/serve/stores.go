@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	requestfile "usher/backend/accessrequest/file"
 	"usher/backend/audit"
 	"usher/backend/cursor"
 	"usher/backend/dynamo"
@@ -49,6 +50,9 @@ func (p *parts) stores(ctx context.Context, c Config, source identity.Source) (*
 		return nil, err
 	}
 	p.config.Policies = keptIn{store}
+	if p.config.Requests, err = requestfile.New(c.Audit+".requests", p.deps.Now); err != nil {
+		return nil, err
+	}
 	p.config.Directory, err = identity.NewDirectory(identity.DirectoryConfig{
 		Source: source, Now: p.deps.Now, AliveRate: c.aliveRate(), GroupsRate: c.groupsRate(),
 	})
@@ -70,7 +74,7 @@ func (p *parts) openTables(ctx context.Context, c Config, source identity.Source
 	}
 	p.config.Editor, p.config.Policies = s.grants, s.grants
 	p.config.Directory, p.config.Sessions, p.config.Cursors, p.config.Scope = s.directory, s.sessions, s.cursors, dynamo.Scope
-	p.config.Ahead, p.config.Held = s.ahead, s.denials
+	p.config.Ahead, p.config.Held, p.config.Requests = s.ahead, s.denials, s.requests
 	return audit.New(audit.Config{Store: s.log, Now: p.deps.Now, NewID: p.deps.NewID})
 }
 

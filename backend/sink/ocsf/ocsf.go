@@ -92,6 +92,13 @@ func activityOf(e event.Event) activity {
 			return activity{groups, revoke}
 		}
 		return activity{groups, otherID}
+	case event.AccessRequested:
+		return activity{groups, otherID}
+	case event.AccessAnswered:
+		if e.Grant != "" {
+			return activity{groups, assign}
+		}
+		return activity{groups, otherID}
 	case event.ServiceStart:
 		return activity{lifecycle, start}
 	case event.ServiceStop, event.UncleanStop:

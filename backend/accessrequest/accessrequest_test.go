@@ -1,0 +1,97 @@
+package accessrequest_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"usher/backend/accessrequest"
+)
+
+var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+func ExampleAsk() {
+	q := accessrequest.Request{Sub: "1", Username: "ada", Bucket: "builds", Key: "nightly/", Reason: "release 12"}
+	change, err := accessrequest.Ask(nil, q, now)
+	fmt.Println(change.Put.State, change.Put.Ends().Format(time.DateOnly), err)
+	// Output: open 2026-12-01 <nil>
+}
+
+// kept returns n requests of different people in a state.
+func kept(n int, state accessrequest.State) (all []accessrequest.Request) {
+	for i := range n {
+		change, _ := accessrequest.Ask(nil, accessrequest.Request{Sub: fmt.Sprint(i), Bucket: "builds"}, now.Add(time.Duration(i)))
+		r := change.Put
+		if r.State = state; state != accessrequest.Open {
+			r.Answered = now.Add(time.Duration(n - i))
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestPlaces(t *testing.T) {
+	later := now.Add(time.Hour)
+	q := accessrequest.Request{Sub: "new", Bucket: "builds"}
+	full := kept(accessrequest.MaxKept, accessrequest.Open)
+	if _, err := accessrequest.Ask(full[1:], q, later); err != nil {
+		t.Errorf("the last place: %v", err)
+	}
+	if _, err := accessrequest.Ask(full, q, later); !errors.Is(err, accessrequest.ErrFull) {
+		t.Errorf("no place: %v", err)
+	}
+	if change, err := accessrequest.Ask(full, full[3], later); err != nil || change.Drop != "" {
+		t.Errorf("a repetition needs no place: %v", err)
+	}
+	if change, err := accessrequest.Ask(full, q, now.Add(accessrequest.Life+time.Hour)); err != nil || change.Drop != "" {
+		t.Errorf("ended requests take no place: %v", err)
+	}
+	answered := kept(accessrequest.MaxKept, accessrequest.Declined)
+	if change, err := accessrequest.Ask(answered, q, later); err != nil || change.Drop != answered[len(answered)-1].ID {
+		t.Errorf("the oldest answer makes place: %+v, %v", change, err)
+	}
+}
+
+// An id has no ambiguity between its parts, and is the same for a repetition.
+func TestID(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range [][3]string{{"a", "b", "c"}, {"ab", "", "c"}, {"a", "bc", ""}, {"", "ab", "c"}, {"a", "b", "c/"}} {
+		id := accessrequest.ID(p[0], p[1], p[2])
+		if seen[id] || id != accessrequest.ID(p[0], p[1], p[2]) || len(id) != 16 {
+			t.Errorf("%q: %s", p, id)
+		}
+		seen[id] = true
+	}
+}
+
+// A repetition of an answer is no mistake, and another answer is refused.
+func TestClose(t *testing.T) {
+	all := kept(1, accessrequest.Open)
+	yes := accessrequest.Answer{State: accessrequest.Approved, By: "margaret", Grant: "allow g builds/"}
+	change, err := accessrequest.Close(all, all[0].ID, all[0].Asked, yes, now)
+	if err != nil || change.Put.State != accessrequest.Approved || !change.Put.Answered.Equal(now) {
+		t.Fatalf("%+v, %v", change, err)
+	}
+	closed := []accessrequest.Request{change.Put}
+	if again, err := accessrequest.Close(closed, all[0].ID, all[0].Asked, yes, now.Add(time.Hour)); err != nil || again != change {
+		t.Errorf("a repetition: %+v, %v", again, err)
+	}
+	for name, a := range map[string]accessrequest.Answer{
+		"another admin": {State: accessrequest.Approved, By: "joan", Grant: yes.Grant},
+		"another grant": {State: accessrequest.Approved, By: "margaret", Grant: "allow h builds/"},
+		"another state": {State: accessrequest.Declined, By: "margaret"},
+	} {
+		if _, err := accessrequest.Close(closed, all[0].ID, all[0].Asked, a, now); !errors.Is(err, accessrequest.ErrAnswered) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := accessrequest.Close(all, all[0].ID, now.Add(-time.Hour), yes, now); !errors.Is(err, accessrequest.ErrAnswered) {
+		t.Errorf("a request that was sent again meanwhile: %v", err)
+	}
+	for _, at := range []time.Time{now.Add(accessrequest.Life), now.Add(2 * accessrequest.Life)} {
+		if _, err := accessrequest.Close(all, all[0].ID, all[0].Asked, yes, at); !errors.Is(err, accessrequest.ErrUnknown) {
+			t.Errorf("at its end: %v", err)
+		}
+	}
+}
