@@ -26,7 +26,7 @@ var local = map[string]bool{
 
 // words are values for the placeholders of a command's use.
 var words = map[string]string{
-	"PATH": "company-reports/none/none.txt", "DIR": "into", "USER": "grace", "GROUP": "finance-team", "FILE": "list.yaml", "QUERY": "who:ada", "TEXT|GLOB": "none", "WHAT": "who", "NAME|N": "volume",
+	"PATH": "company-reports/none/none.txt", "DIR": "into", "USER": "grace", "GROUP": "finance-team", "FILE": "list.yaml", "QUERY": "who:ada", "TEXT|GLOB": "none", "WHAT": "who", "ID": "0123456789abcdef", "NAME|N": "volume",
 }
 
 // arguments returns arguments for a command, from its use.

@@ -89,6 +89,8 @@ var notHere = []struct{ begins, reason string }{
 	{"(echo", "needs a code"},
 	{"usher configure https://files.example.com#", "needs the pin of a server"},
 	{"usher access explain --request", "needs the id of a request in the log"},
+	{"usher access approve", "needs the id of a request for access"},
+	{"usher access decline", "needs the id of a request for access"},
 	{"usher audit policy 5", "needs a version of the grants in the log"},
 	{"usher audit policy --file", "needs a copy of the log"},
 	{"usher audit verify", "needs the files of a server; docs of the log are tested with it"},

@@ -100,6 +100,7 @@ func TestScripts(t *testing.T) {
 			"ended":     positive("ended CODE", 1, ended),
 			"jsonlines": positive("jsonlines FILE KEY...", -2, jsonLines),
 			"strict":    positive("strict FILE COMMAND...", -2, strict),
+			"value":     positive("value NAME FILE FIELD", 3, value),
 			"quiet":     positive("quiet FILE", 1, quiet),
 		},
 	})

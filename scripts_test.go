@@ -44,6 +44,17 @@ func full(ts *testscript.TestScript, args []string) {
 	}
 }
 
+// value sets a variable to a text field of the JSON object in a file.
+func value(ts *testscript.TestScript, args []string) {
+	var fields map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &fields))
+	text, ok := fields[args[2]].(string)
+	if !ok || text == "" {
+		ts.Fatalf("%s has no text %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], text)
+}
+
 // owner returns an S3 client with the keys of the sandbox's account.
 func owner(ts *testscript.TestScript, path string) (client *s3.Client, bucket, key *string) {
 	f := running(ts).facts

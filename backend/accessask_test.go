@@ -43,7 +43,7 @@ func oneAsking(t *testing.T, admin demotest.Actor) api.Asking {
 	return out.Requests[0]
 }
 
-// A person asks for access, an admin approves for a time, the person can read until
+// A request of a person is approved by an admin for a time: the person can read until
 // its end and not afterwards. The servers share the requests, and the log has each
 // step.
 func TestAccessIsRequestedAndApproved(t *testing.T) {
@@ -204,7 +204,7 @@ func TestApprovalsWithProblems(t *testing.T) {
 	}
 }
 
-// With a grants file, an approval closes the request of a person who has the access
+// With a grants file, an approval closes a request whose path the file opens
 // by then, and otherwise names the file.
 func TestApprovalWithAGrantsFile(t *testing.T) {
 	now := newStopped()
@@ -237,7 +237,7 @@ func TestApprovalWithAGrantsFile(t *testing.T) {
 	}
 }
 
-// For people who are no admins, auditors included, the verbs of admins find nothing,
+// For all but admins, auditors included, the verbs of admins find nothing,
 // for a request that exists and for one that does not. Each refusal is recorded.
 func TestRequestsAreForAdmins(t *testing.T) {
 	w := demotest.Start(t, demo.Options{})

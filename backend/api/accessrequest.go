@@ -2,7 +2,7 @@ package api
 
 import "time"
 
-// AskRequest asks for access to a path: an object, or a folder (Key "" or ending in
+// AskRequest is a request for access to a path: an object, or a folder (Key "" or ending in
 // "/").
 type AskRequest struct {
 	Bucket string `json:"bucket"`
@@ -84,8 +84,8 @@ type AnswerRequest struct {
 // MaxGrantDays is the longest access by an approved request, in days.
 const MaxGrantDays = 366
 
-// AnswerResponse has either Problems, or the answer. Members are other people in the
-// group, who get the access too; Others is the number of those that are not listed.
+// AnswerResponse has either Problems, or the answer. Members are the other people in
+// the group: they get the access too. Others is the number of those that are not listed.
 type AnswerResponse struct {
 	Problems []GrantsProblem `json:"problems,omitempty"`
 	User     string          `json:"user,omitempty"`

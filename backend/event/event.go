@@ -26,7 +26,7 @@ const (
 	GrantsChanged = "grants-changed" // the new grants are active once this event is durable
 	AuditRead     = "audit-read"
 
-	AccessRequested = "access-requested" // a person asks for access to a path; Reason is the person's text
+	AccessRequested = "access-requested" // a request of a person for access to a path; Reason is the person's text
 	AccessAnswered  = "access-answered"  // an admin answered such a request; Grant is the added grant
 
 	ServiceStart  = "service-start"

@@ -15,21 +15,25 @@ func (a *app) accessCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "access",
 		SuggestFor: []string{"explain", "why", "can"},
-		Short:      "Explain who can see which files, and why",
+		Short:      "Explain who can see which files, and request access",
 		GroupID:    "log",
-		Long: `Show who can see which files, and why, as the server decides it. For members of the admins' and of the auditors' group; each query is recorded in the audit log.
+		Long: `Show who can see which files, and why, as the server decides it. explain, who, can and review are for members of the admins' and of the auditors' group; each query is recorded in the audit log.
+
+Everybody can request access to a path. Members of the admins' group list the requests, and approve or decline them.
 
 A PATH is bucket/key, byte for byte; a folder ends in "/".`,
 		Example: `
+usher access request company-reports/board-packs/ --reason "audit 2026"
 usher access explain grace company-reports/annual/2018-balance-sheet.csv
 usher access who company-reports/annual/audited/
 usher access can alan
 usher access review company-reports/
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			return unknown(cmd, args, "a subcommand: explain, who, can or review")
+			return unknown(cmd, args, "a subcommand: explain, who, can, review, request, requests, approve or decline")
 		}),
 	}
+	cmd.AddCommand(a.requestCommands()...)
 	cmd.AddCommand(
 		a.explainCommand(),
 		a.accessReviewCommand(),
@@ -51,24 +55,20 @@ usher access review company-reports/
 
 // forReviewers replaces not_found by a sentence that names both groups.
 func forReviewers(err error, config api.Config) error {
-	var answer *api.Error
-	if !errors.As(err, &answer) || answer.Code != api.NotFound {
-		return err
-	}
-	text := fmt.Sprintf("There is no such person or request, or you may not use these commands: they are for the groups %s and %s.", safe(config.AdminsGroup), safe(config.AuditorsGroup))
-	if answer.RequestID != "" {
-		text += " (request " + answer.RequestID + ")"
-	}
-	return &failedError{text: text, exit: api.ExitNotFound, cause: err}
+	return instead(err, fmt.Sprintf("There is no such person or request, or you may not use these commands: they are for the groups %s and %s.", safe(config.AdminsGroup), safe(config.AuditorsGroup)))
 }
 
 // forAdmins replaces not_found by a sentence that names the admins' group.
 func forAdmins(err error, group string) error {
+	return instead(err, fmt.Sprintf("There is no such person, or you may not use these commands: they are for the group %s.", safe(group)))
+}
+
+// instead replaces not_found by a sentence, with the request ID.
+func instead(err error, text string) error {
 	var answer *api.Error
 	if !errors.As(err, &answer) || answer.Code != api.NotFound {
 		return err
 	}
-	text := fmt.Sprintf("There is no such person, or you may not use these commands: they are for the group %s.", safe(group))
 	if answer.RequestID != "" {
 		text += " (request " + answer.RequestID + ")"
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ usher grants add ops builds/ --break-glass --expires 2h --reason outage
 		RunE: a.run(func(cmd *cobra.Command, args []string) error { return a.addGrant(cmd, args, f) }),
 	}
 	cmd.Flags().BoolVar(&f.deny, "deny", false, "the grant denies")
-	cmd.Flags().StringVar(&f.expires, "expires", "", "end of the grant: 2h, 2026-12-31 or 2026-12-31T12:00:00Z")
+	cmd.Flags().StringVar(&f.expires, "expires", "", "end of the grant: 2h, 7d, 2026-12-31 or 2026-12-31T12:00:00Z")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "the reason, kept with the grant")
 	cmd.Flags().BoolVar(&f.breakGlass, "break-glass", false, "emergency access, which raises an alarm event")
 	return cmd
@@ -116,8 +117,16 @@ func (a *app) grant(args []string, f grantFlags) (api.Grant, error) {
 	return g, nil
 }
 
-// instant parses a time: a duration from now, a date, or a time with its zone.
+// mostDays bounds a number of days.
+const mostDays = 36_500
+
+// instant parses a time: a duration or days from now, a date, or a time with its zone.
 func instant(text string, now time.Time) (time.Time, error) {
+	if number, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= mostDays {
+			return now.AddDate(0, 0, n).UTC().Truncate(time.Second), nil
+		}
+	}
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
 		return now.Add(d).UTC().Truncate(time.Second), nil
 	}
@@ -126,7 +135,7 @@ func instant(text string, now time.Time) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, usagef("%s is not a time. Write 2h, 2026-12-31 or 2026-12-31T12:00:00Z.", safe(text))
+	return time.Time{}, usagef("%s is not a time. Write 2h, 7d, 2026-12-31 or 2026-12-31T12:00:00Z.", safe(text))
 }
 
 func (a *app) addGrant(cmd *cobra.Command, args []string, f grantFlags) error {
