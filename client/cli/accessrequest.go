@@ -317,7 +317,7 @@ func (a *app) approve(ctx context.Context, id string, f approval) error {
 	return nil
 }
 
-// confirmApproval shows the grant and its group, and asks.
+// confirmApproval shows the grant and its group, and waits for the confirmation.
 func (a *app) confirmApproval(ctx context.Context, q api.Asking, preview api.AnswerResponse, until time.Time, yes bool) error {
 	if preview.Grant == nil {
 		return nil // nothing is given
@@ -346,7 +346,7 @@ func (a *app) confirmApproval(ctx context.Context, q api.Asking, preview api.Ans
 	return nil
 }
 
-// alsoIn names the other people who get the access.
+// alsoIn names the other people with the new access.
 func alsoIn(preview api.AnswerResponse) string {
 	if len(preview.Members)+preview.Others == 0 {
 		return "No other person is in this group."
