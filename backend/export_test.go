@@ -24,7 +24,7 @@ func Routes() map[api.Verb]string { return withoutParts().Actions() }
 func withoutParts() *Backend {
 	b, err := New(Config{
 		Public: api.Config{Region: "none", AuditorsGroup: "none", AdminsGroup: "none"}, Verifier: struct{ Verifier }{}, Directory: struct{ Directory }{}, Ender: struct{ Ender }{}, Grants: struct{ Grants }{}, Objects: struct{ Objects }{},
-		Signer: struct{ Signer }{}, Clock: struct{ Clock }{}, Audit: struct{ Log }{}, Access: struct{ Access }{}, Health: struct{ Health }{}, Cursors: struct{ Cursors }{}, URLLife: time.Minute,
+		Signer: struct{ Signer }{}, Clock: struct{ Clock }{}, Audit: struct{ Log }{}, Access: struct{ Access }{}, Requests: struct{ Requests }{}, Health: struct{ Health }{}, Cursors: struct{ Cursors }{}, URLLife: time.Minute,
 		Hosts: []string{"none"}, Now: time.Now, NewID: func(time.Time) string { return "" }, Log: slog.Default(),
 	})
 	if err != nil {

@@ -274,7 +274,7 @@ func TestRemovingDownloadedBytesAsks(t *testing.T) {
 		w.fetch("2025-con")
 		w.Wait(3 * time.Second)
 		w.Press("t", "x")
-		w.Want(t, "MB were downloaded. Delete them?", "enter remove", "esc keep")
+		w.Want(t, "2025-consolidated-ledger.parquet: ", " MB were downloaded.", "Delete them?", "enter remove", "esc keep")
 		w.Press("esc")
 		if n := len(w.engine.Snapshot().Transfers); n != 2 {
 			t.Errorf("%d transfers after esc", n)

@@ -202,7 +202,7 @@ func (a *app) approveCommand() *cobra.Command {
 Without --group, the group is that of the nearest grant, else the first one of the person. With a grants file on the server, add the printed line to the file; the command then closes the request.`,
 		Example: `
 usher access approve 3f2a9c5e1b7d4086
-usher access approve 3f2a9c5e1b7d4086 --group external-auditors --for 14d --reason "audit 2026" --yes
+usher access approve 3f2a9c5e1b7d4086 --group auditors-ext --for 14d
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, 1, "approve takes the ID of a request: usher access requests lists them."); err != nil {
@@ -223,7 +223,7 @@ func (a *app) declineCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "decline ID", Short: "Decline a request for access",
 		Long:    "Close a request without giving access. The person sees the reason with usher access request --list. The audit log has the answer. For members of the admins' group.",
-		Example: "\nusher access decline 3f2a9c5e1b7d4086 --reason \"please use the public data\"\n",
+		Example: "\nusher access decline 3f2a9c5e1b7d4086 --reason \"use the public data\"\n",
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, 1, "decline takes the ID of a request: usher access requests lists them."); err != nil {
 				return err
