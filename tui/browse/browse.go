@@ -65,6 +65,7 @@ type Deps struct {
 const (
 	fresh     = time.Minute
 	grace     = 150 * time.Millisecond
+	moment    = time.Second // before a screen reader announces a listing
 	settle    = 120 * time.Millisecond
 	repeat    = 40 * time.Millisecond
 	listLimit = 30 * time.Second
@@ -101,6 +102,7 @@ type Pane struct {
 	cancel  context.CancelFunc
 	loading bool   // a call is pending
 	slow    bool   // for longer than grace
+	long    bool   // for longer than moment
 	pause   string // the reason for a pause within the call, in a few words
 	stale   bool   // the rows on the screen could not be listed again
 	problem problem
@@ -255,7 +257,7 @@ func (p *Pane) enter(v visit) tea.Cmd {
 		at, now := l.at, p.Now // only the command may read the clock
 		return func() tea.Msg { return cacheHit{gen: gen, old: now().Sub(at) >= fresh} }
 	}
-	return tea.Batch(p.list(v.location, where{}), after(grace, graceOver{gen}))
+	return tea.Batch(p.list(v.location, where{}), p.patience())
 }
 
 // stop cancels all pending calls. Their responses will be dropped.
@@ -265,7 +267,7 @@ func (p *Pane) stop() {
 		p.cancel = nil
 	}
 	p.gen++
-	p.loading, p.slow, p.pause, p.asked, p.closing = false, false, "", nil, false
+	p.loading, p.slow, p.long, p.pause, p.asked, p.closing = false, false, false, "", nil, false
 	p.toEnd, p.wanted, p.jumping, p.picking, p.span, p.sole = false, "", "", nil, nil, 0
 }
 
@@ -303,6 +305,7 @@ type (
 		pauses pane.Pauses
 	}
 	graceOver  struct{ gen uint64 }
+	momentOver struct{ gen uint64 }
 	settleDone struct {
 		seq uint64
 		at  time.Time
@@ -334,6 +337,8 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			p.pause = m.say
 		}
 		return nextPause(m.gen, m.pauses)
+	case momentOver:
+		p.long = p.long || m.gen == p.gen && p.loading
 	case graceOver:
 		if m.gen == p.gen {
 			p.slow = true

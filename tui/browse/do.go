@@ -43,7 +43,7 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 				p.table.Changed()
 			}
 			if p.toEnd = a == keys.Last && !p.now().complete(); p.toEnd {
-				return p.seek()
+				return tea.Batch(p.seek(), after(moment, momentOver{p.gen}))
 			}
 			return tea.Batch(p.moved(), pressed)
 		}

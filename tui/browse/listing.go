@@ -47,6 +47,11 @@ func nextPause(gen uint64, pauses pane.Pauses) tea.Cmd {
 	return pauses.Next(func(w client.Wait) tea.Msg { return paused{gen, pane.Pause(w), pauses} })
 }
 
+// patience returns the timers of a call for which the person waits.
+func (p *Pane) patience() tea.Cmd {
+	return tea.Batch(after(grace, graceOver{p.gen}), after(moment, momentOver{p.gen}))
+}
+
 func after(d time.Duration, m tea.Msg) tea.Cmd {
 	return tea.Tick(d, func(time.Time) tea.Msg { return m })
 }
@@ -56,7 +61,7 @@ func (p *Pane) listed(m listed) tea.Cmd {
 	if m.gen != p.gen {
 		return nil
 	}
-	p.loading, p.pause = false, ""
+	p.loading, p.long, p.pause = false, p.long && p.toEnd, ""
 	if m.err != nil {
 		return p.failed(m)
 	}
@@ -131,7 +136,7 @@ func (p *Pane) again() tea.Cmd {
 	if v.location != p.here.location {
 		p.asked = &v
 	}
-	return tea.Batch(p.list(v.location, where{}), after(grace, graceOver{p.gen}))
+	return tea.Batch(p.list(v.location, where{}), p.patience())
 }
 
 // AccessChanged drops all listings except the open one, which is listed again.
@@ -209,7 +214,7 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 	up, name := at.parent()
 	p.stop()
 	p.asked, p.closing = &visit{location: up, cursor: name, quiet: true}, true
-	next := tea.Batch(p.list(up, where{}), after(grace, graceOver{p.gen}))
+	next := tea.Batch(p.list(up, where{}), p.patience())
 	if closing {
 		return next // a sentence has named the first missing folder
 	}

@@ -55,11 +55,10 @@ func folderWords(where location) string {
 
 // wordsState returns a condition of the listing, without numbers that grow.
 func (p *Pane) wordsState() string {
-	l := p.now()
 	switch {
 	case p.pause != "":
 		return "Waiting for the server"
-	case p.slow && p.loading && !l.loaded():
+	case p.long && (p.loading || p.toEnd):
 		return "Listing"
 	case p.stale && p.problem.err != nil:
 		return p.problem.text

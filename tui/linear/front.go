@@ -32,6 +32,7 @@ type Front struct {
 	last    Scene
 	begun   bool
 	key     uint64          // number of keys
+	lines   uint64          // number of announced lines
 	open    bool            // no line was printed since the last key
 	typing  bool            // letters are typed: announcements wait
 	quarter int             // of the downloads
@@ -137,6 +138,7 @@ func (f *Front) line(s string) {
 	if s != "" {
 		f.out.add(s)
 		f.open = false
+		f.lines++
 	}
 }
 
@@ -148,8 +150,10 @@ func (f *Front) announce() {
 	was, now := f.last, f.program.Scene()
 	f.last = now
 	turned := now.Title != was.Title || !f.begun
-	answer := f.open || turned // the changes may be the effect of a key
+	ended := was.State != "" && now.State == "" && !turned // a call, which an earlier key has made
+	answer := f.open || turned || ended                    // the changes may be the effect of a key
 	f.begun = true
+	before := f.lines
 	for _, a := range now.Alerts {
 		if !slices.Contains(was.Alerts, a) {
 			f.line(a)
@@ -186,6 +190,9 @@ func (f *Front) announce() {
 		f.line(now.Field.opened())
 	}
 	f.keys(was, now, answer)
+	if ended && f.lines == before {
+		f.repeat()
+	}
 }
 
 // added returns the texts that are not among those before.
