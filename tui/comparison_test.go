@@ -50,8 +50,8 @@ func TestComparison(t *testing.T) {
 	play(t, copied(root), func(t *testing.T, w *program) {
 		w.Press("j", "=") // a file: the open folder is compared
 		w.Wait(3 * time.Second)
-		w.Want(t, "Compared with the local copy", "2 same, 2 new, 1 changed, 1 unchecked, 1 only here", "3.00 kB to fetch",
-			"new        new.csv", "new        sub/new.csv", "changed    changed.csv", "unchecked  unchecked.csv", "only here  sub/mine.txt")
+		w.Want(t, "Compared with the local copy", "2 same, 2 new, 1 differs, 1 unchecked, 1 only here", "3.00 kB to fetch",
+			"new        new.csv", "new        sub/new.csv", "differs    changed.csv", "unchecked  unchecked.csv", "only here  sub/mine.txt")
 		w.Not(t, "same.csv", "usher-1-part")
 		w.Press("d")
 		w.Wait(time.Second)

@@ -12,6 +12,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/event"
 	"usher/client/cli/render"
+	"usher/client/difference"
 	"usher/client/download"
 	"usher/client/question"
 )
@@ -110,21 +111,22 @@ func printed(command string) (of []reflect.Type) {
 // States returns the values of state in get and sync, with their meaning.
 func States() map[string]string {
 	return map[string]string{
-		download.Done.String():      "downloaded and verified",
-		download.Skipped.String():   "here already, or left as it is",
-		download.Failed.String():    "failed; error has the reason",
-		download.Denied.String():    "no longer available to you",
-		download.Cancelled.String(): "canceled",
-		download.Paused.String():    "given up for now; run the command again",
-		"planned":                   "--dry-run: would be downloaded",
-		"here":                      "--dry-run: here already",
-		"exists":                    "--dry-run: another file is here",
-		"unfinished":                "--dry-run: would be resumed",
-		"removed":                   "sync: removed here, or to be removed",
-		stateNew:                    "sync --dry-run: only on the server",
-		stateChanged:                "sync --dry-run: differs",
-		stateConflict:               "sync --dry-run: differs, and no sync has put it here",
-		"only_here":                 "sync --dry-run: only here, and stays",
+		download.Done.String():        "downloaded and verified",
+		download.Skipped.String():     "here already, or left as it is",
+		download.Failed.String():      "failed; error has the reason",
+		download.Denied.String():      "no longer available to you",
+		download.Cancelled.String():   "canceled",
+		download.Paused.String():      "given up for now; run the command again",
+		"planned":                     "--dry-run: would be downloaded",
+		"here":                        "--dry-run: here already",
+		"exists":                      "--dry-run: another file is here",
+		"unfinished":                  "--dry-run: would be resumed",
+		"removed":                     "sync: removed here, or to be removed",
+		stateOf(difference.New):       "sync --dry-run: only on the server",
+		stateOf(difference.Changed):   "sync --dry-run: a sync has put it here, and it has changed on the server",
+		stateOf(difference.Differs):   "sync --dry-run: differs, and no sync has put it here",
+		stateOf(difference.Unchecked): "sync --dry-run: has the same size; the run compares the content first",
+		stateOf(difference.OnlyHere):  "sync --dry-run: only here, and stays",
 	}
 }
 

@@ -32,13 +32,13 @@ func (a *app) syncCommand() *cobra.Command {
 		GroupID:    "files",
 		Long: `Download the files of the folder PATH into DIR that are new or have changed there. A second sync downloads nothing. To resume an interrupted sync, run the same command again. Empty folders (objects whose key ends in a slash) are created as by get, but not with a selection.
 
-usher remembers the files that a sync of the same PATH and DIR has put there. Such a file is replaced when it changes on the server, also by a folder. A folder that has become a file is replaced only with --delete; until then the file is saved as name%~. Any other file that differs, also one that you have changed since, stays and counts as an error, unless a flag chooses another action.
+usher remembers the files that a sync of the same PATH and DIR has put there. Such a file is replaced when it changes on the server, also by a folder. A folder that has become a file is replaced only with --delete; until then the file is saved as name%~. A folder is saved as name%~ too where a file has its name that the sync does not replace. Any other file that differs, also one that you have changed since, stays and counts as an error, unless a flag chooses another action.
 
 --delete removes the files that an earlier sync has put into DIR and that are no longer in PATH, also if you can no longer see them there. It asks first; in scripts add --yes. A file of yours, or one that you have changed, always stays. Nothing is removed after a failure.
 
---dry-run shows the difference of both sides and changes nothing: "+" new, "*" changed, "-" removed on the server, "!" differs and not from a sync, or can't be saved, "?" only here. It ends with the exit code of a run for the files that it can't save.
+--dry-run shows the difference of both sides and changes nothing: "+" new, "*" changed or unchecked (the same size, and the run compares the content first), "-" removed on the server, "!" differs and not from a sync, or can't be saved, "?" only here. It ends with the exit code of a run for the files that it can't save.
 
-With --json each line is as in get --json; with --dry-run its state is new, changed, removed, conflict, failed or only_here.`,
+With --json each line is as in get --json; with --dry-run its state is new, changed, unchecked, differs, removed, failed or only_here.`,
 		Example: `
 usher sync builds/logs/ logs
 usher sync builds/logs/ logs --delete --yes
@@ -172,7 +172,7 @@ func (s *syncing) sync(ctx context.Context, config download.Config, t api.Path, 
 	from := &counting{from: config.Lister}
 	out.counts, out.selects = from, !s.chosen.Empty()
 	config.Lister, config.Values, config.Finished = from, ctx, p.finished
-	config.ExactFolders = !s.keep
+	config.ExactFolders = s.skip // a file with the name of a folder stays, and the folder is left out
 	defer s.collectLess()()
 	p.engine = func() (*download.Engine, error) { return download.New(config) }
 	engine, err := p.engine()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ import (
 type differs map[string]string
 
 // rowOf finds the state and the name in a line of the comparison.
-var rowOf = regexp.MustCompile(`^\W*(new|changed|unchecked|can't get|only here)\s+(\S+)`)
+var rowOf = regexp.MustCompile(`^\W*(new|changed|differs|unchecked|failed|only here)\s+(\S+)`)
 
 // compared returns the rows of the browser's comparison of lab/d/.
 func (s *depot) compared(t *testing.T, engine *download.Engine, root string) differs {
@@ -77,10 +78,74 @@ func replace(t *testing.T, path, text string) {
 	}
 }
 
+// A file of the person has the name of a folder: the browser, get and sync save the
+// folder beside it, and the comparison of the browser and the dry run agree before and
+// after. A dry run names the paths of the run.
+func TestSyncAndBrowserOnAForeignFile(t *testing.T) {
+	s, root := newDepot(t), t.TempDir()
+	dir := filepath.Join(root, "lab", "d")
+	s.objects["d/a/x"], s.objects["d/a/b/y"] = "content x", "content y"
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, filepath.Join(dir, "a"), "mine")
+	engine, err := download.New(download.Config{Releaser: s, Lister: s, S3Hosts: []string{s.Listener.Addr().String()}, AllowHTTP: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = engine.Close() }()
+	planned := func(state string, change func(*syncing)) (paths []string) {
+		t.Helper()
+		out, errs, exit := s.sync(t, t.TempDir(), dir, func(run *syncing) {
+			run.dryRun, run.json = true, true
+			if change != nil {
+				change(run)
+			}
+		})
+		if exit != 0 {
+			t.Errorf("dry run: exit %d, %s", exit, errs)
+		}
+		for _, l := range jsonLines(t, out) {
+			if name, err := filepath.Rel(dir, l.Dest); l.State == state && err == nil {
+				paths = append(paths, filepath.ToSlash(name))
+			}
+		}
+		return paths
+	}
+	beside := []string{"a%~/b/y", "a%~/x"}
+	if got := planned("new", nil); !slices.Equal(got, beside) {
+		t.Errorf("sync plans %q", got)
+	}
+	if got := planned("new", func(run *syncing) { run.overwrite = true }); !slices.Equal(got, []string{"a/b/y", "a/x"}) {
+		t.Errorf("sync --overwrite plans %q", got)
+	}
+	if got, want := s.compared(t, engine, root), (differs{"a": "only here", "a/x": "new", "a/b/y": "new"}); !maps.Equal(got, want) {
+		t.Errorf("the browser compares %q", got)
+	}
+	if out, errs, exit := s.sync(t, t.TempDir(), dir, nil); exit != 0 {
+		t.Errorf("sync: exit %d\n%s%s", exit, out, errs)
+	}
+	for _, name := range beside {
+		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, want := s.compared(t, engine, root), (differs{"a": "only here"}); !maps.Equal(got, want) {
+		t.Errorf("after the sync, the browser compares %q", got)
+	}
+	engine.Add(transfers.Below(root, download.Request{Bucket: "lab", Key: "d/", Folder: true}))
+	if err := engine.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(files(t, dir))); !slices.Equal(got, append([]string{"a"}, beside...)) {
+		t.Errorf("after a download of the browser: %q", got)
+	}
+}
+
 // The comparison of the browser and usher sync --dry-run have the same result for the
 // files of the browser, and it is that of the contents.
 func TestSyncAndBrowserAgree(t *testing.T) {
-	words := map[string]string{"conflict": "changed", "changed": "unchecked", "only_here": "only here", "new": "new", "failed": "can't get"}
+	words := []string{"differs", "unchecked", "only here", "new", "failed"}
 	seen := map[string]int{}
 	for seed := range trees() {
 		r := rand.New(rand.NewPCG(19, uint64(seed)))
@@ -123,7 +188,7 @@ func TestSyncAndBrowserAgree(t *testing.T) {
 			switch r.IntN(5) {
 			case 0:
 				replace(t, tr.Dest, s.objects[tr.Key]+" and more")
-				want[name] = "changed"
+				want[name] = "differs"
 			case 1:
 				replace(t, tr.Dest, strings.Repeat("x", len(s.objects[tr.Key])))
 				want[name] = "unchecked"
@@ -133,7 +198,7 @@ func TestSyncAndBrowserAgree(t *testing.T) {
 				}
 				want[name] = "new"
 				if r.IntN(2) == 0 {
-					s.archived[tr.Key], want[name] = true, "can't get"
+					s.archived[tr.Key], want[name] = true, "failed"
 				}
 			case 3: // gone on the server
 				delete(s.objects, tr.Key)
@@ -156,7 +221,7 @@ func TestSyncAndBrowserAgree(t *testing.T) {
 				}
 				name = filepath.ToSlash(rel)
 			}
-			sync[name] = words[l.State]
+			sync[name] = strings.ReplaceAll(l.State, "_", " ")
 		}
 		if !maps.Equal(browser, want) || !maps.Equal(sync, want) {
 			t.Fatalf("seed %d (%d, %s):\nbrowser %q\nsync    %q\nwant    %q", seed, exit, errs, browser, sync, want)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strings"
 
 	"usher/backend/api"
 	"usher/client/difference"
@@ -15,20 +16,17 @@ import (
 // wording is the mark and the state of a kind in the output of --dry-run.
 type wording struct{ mark, state string }
 
-// States of a file in the JSON output of --dry-run.
-const (
-	stateNew      = "new"
-	stateChanged  = "changed"
-	stateConflict = "conflict"
-)
+// stateOf returns the name of a kind in JSON.
+func stateOf(k difference.Kind) string { return strings.ReplaceAll(k.String(), " ", "_") }
 
-// wordings returns the output of each kind that has a line. A file that is compared
-// first is changed until then.
+// wordings returns the output of each kind that has a line.
 func wordings() map[difference.Kind]wording {
-	return map[difference.Kind]wording{
-		difference.New: {"+", stateNew}, difference.Changed: {"*", stateChanged}, difference.Unsure: {"*", stateChanged},
-		difference.Conflict: {"!", stateConflict}, difference.Failed: {"!", download.Failed.String()},
+	marks := map[difference.Kind]string{difference.New: "+", difference.Changed: "*", difference.Unchecked: "*", difference.Differs: "!", difference.Failed: "!", difference.OnlyHere: "?"}
+	out := make(map[difference.Kind]wording)
+	for k, mark := range marks {
+		out[k] = wording{mark, stateOf(k)}
 	}
+	return out
 }
 
 // difference implements --dry-run.
@@ -61,7 +59,7 @@ func (p *pass) difference(ctx context.Context, engine *download.Engine, t api.Pa
 		}
 		size := s.Request.Size
 		switch s.kind {
-		case difference.Failed, difference.Conflict:
+		case difference.Failed, difference.Differs:
 			if s.Err = choices(s.Err); s.Err != nil {
 				p.out.fail(s.Err)
 			}
@@ -97,13 +95,19 @@ func (p *pass) difference(ctx context.Context, engine *download.Engine, t api.Pa
 			continue
 		}
 		only++
-		if err := show(wording{"?", "only_here"}, "", name, nil, nil); err != nil {
+		if err := show(words[difference.OnlyHere], "", name, nil, nil); err != nil {
 			return err
 		}
 	}
-	changed := counts[difference.Changed] + counts[difference.Unsure]
-	p.hint("%s new, %s changed, %s the same, %s gone on the server, %s differ and not from a sync, %s only here; %s to fetch. Nothing was changed.",
-		quantity.Count(counts[difference.New]), quantity.Count(changed), quantity.Count(counts[difference.Same]+p.out.same), quantity.Count(len(gone)), quantity.Count(counts[difference.Conflict]), quantity.Count(only), quantity.Size(bytes))
-	p.out.failures.planned, p.out.failures.total = true, counts[difference.New]+changed+counts[difference.Same]+p.out.same+counts[difference.Conflict]+counts[difference.Failed]
+	unchecked := ""
+	if n := counts[difference.Unchecked]; n > 0 {
+		unchecked = fmt.Sprintf(" %s unchecked,", quantity.Count(n))
+	}
+	p.hint("%s new, %s changed,%s %s the same, %s gone on the server, %s differ and not from a sync, %s only here; %s to fetch. Nothing was changed.",
+		quantity.Count(counts[difference.New]), quantity.Count(counts[difference.Changed]), unchecked, quantity.Count(counts[difference.Same]+p.out.same), quantity.Count(len(gone)), quantity.Count(counts[difference.Differs]), quantity.Count(only), quantity.Size(bytes))
+	p.out.failures.planned, p.out.failures.total = true, p.out.same
+	for _, n := range counts {
+		p.out.failures.total += n
+	}
 	return p.out.failures.err() // the run would end with this exit code
 }

@@ -9,6 +9,7 @@ import (
 	"usher/backend/api"
 	"usher/client/difference"
 	"usher/client/download"
+	localname "usher/client/download/name"
 )
 
 // consider prepares the download of one entry. It leaves out a file of a sync that is
@@ -25,7 +26,7 @@ func (p *pass) consider(r *download.Request, path string) bool {
 	if !known || r.FolderToo {
 		name = path
 	}
-	switch facts := p.facts(download.Planned{Request: *r}, name); {
+	switch facts := p.facts(download.Planned{Request: *r}, name, false); {
 	case facts.Kept():
 		p.out.addSame()
 		return false
@@ -72,14 +73,15 @@ func (p *pass) room(path string) {
 	}
 }
 
-// isFreed reports whether the run replaces a file by the folder path or one above it.
-func (p *pass) isFreed(path string) bool {
+// replacing returns the name that a planned file or folder has in the run, and whether
+// the run replaces a file by its folder. The plan has another name for that folder.
+func (p *pass) replacing(path string) (string, bool) {
 	for dir := path; dir != "."; dir = filepath.Dir(dir) {
-		if p.freed[dir] {
-			return true
+		if file := strings.TrimSuffix(dir, localname.ClashMark); p.freed[file] {
+			return file + path[len(dir):], true
 		}
 	}
-	return false
+	return path, false
 }
 
 // followLater downloads the files whose name a folder had until --delete removed it.
@@ -117,10 +119,11 @@ func (p *pass) steps(ctx context.Context, engine *download.Engine, t api.Path, v
 		if known, ok := p.onBoth(plan.Request.Key); ok {
 			name = known
 		}
-		if plan.IsFolder && p.isFreed(name) {
+		name, freed := p.replacing(name)
+		if plan.IsFolder && freed {
 			continue
 		}
-		if err := visit(step{plan, name, p.facts(plan, name).Kind()}); err != nil {
+		if err := visit(step{plan, name, p.facts(plan, name, freed).Kind()}); err != nil {
 			return err
 		}
 	}
@@ -128,8 +131,8 @@ func (p *pass) steps(ctx context.Context, engine *download.Engine, t api.Path, v
 }
 
 // facts returns the state of one file.
-func (p *pass) facts(plan download.Planned, name string) difference.Facts {
-	return difference.Facts{Presence: plan.Presence, Err: plan.Err, Freed: p.isFreed(name),
+func (p *pass) facts(plan download.Planned, name string, freed bool) difference.Facts {
+	return difference.Facts{Presence: plan.Presence, Err: plan.Err, Freed: freed,
 		Ours: p.ours(name), Current: p.current(name, plan.Request), Content: p.checksum}
 }
 

@@ -11,21 +11,22 @@ import (
 
 // Each combination of facts has one kind.
 func TestKind(t *testing.T) {
-	errs := []error{nil, download.ErrNoFolder, download.ErrExists, download.ErrName}
+	errs := []error{nil, download.ErrExists, download.ErrName}
 	for _, presence := range []download.Presence{download.Absent, download.Here, download.HereMaybe, download.HereOther, download.HerePartial} {
 		for bits := range 16 * len(errs) {
 			f := difference.Facts{Presence: presence, Ours: bits&1 != 0, Current: bits&2 != 0, Content: bits&4 != 0, Freed: bits&8 != 0, Err: errs[bits/16]}
+			free := f.Freed && f.Err != download.ErrName
 			there := presence != download.Absent && presence != download.HerePartial
 			ok := map[difference.Kind]bool{
-				difference.Same:     f.Err == nil && presence == download.Here && !f.Content && !f.Ours,
-				difference.New:      f.Err == nil && !there && !f.Ours || f.Err == download.ErrNoFolder && f.Freed,
-				difference.Changed:  f.Err == nil && f.Ours && !f.Current,
-				difference.Conflict: f.Err == nil && !f.Ours && presence == download.HereOther || f.Err == download.ErrExists,
-				difference.Failed:   f.Err != nil && f.Err != download.ErrExists && !(f.Err == download.ErrNoFolder && f.Freed),
-				difference.Unsure:   f.Err == nil && (f.Ours && f.Current || !f.Ours && (presence == download.HereMaybe || presence == download.Here && f.Content)),
+				difference.Same:      f.Err == nil && presence == download.Here && !f.Content && !f.Ours,
+				difference.New:       f.Err == nil && !there && !f.Ours,
+				difference.Changed:   f.Err == nil && f.Ours && !f.Current,
+				difference.Differs:   f.Err == nil && !f.Ours && presence == download.HereOther || f.Err == download.ErrExists,
+				difference.Failed:    f.Err == download.ErrName,
+				difference.Unchecked: f.Err == nil && (f.Ours && f.Current || !f.Ours && (presence == download.HereMaybe || presence == download.Here && f.Content)),
 			}
-			if got := f.Kind(); !ok[got] {
-				t.Errorf("%+v is %d", f, got)
+			if got := f.Kind(); free && got != difference.New || !free && !ok[got] {
+				t.Errorf("%+v is %s", f, got)
 			}
 			if f.Kept() != (f.Ours && f.Current && !f.Content) {
 				t.Errorf("%+v: kept %v", f, f.Kept())

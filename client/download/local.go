@@ -1,6 +1,7 @@
 package download
 
 import (
+	"errors"
 	"path/filepath"
 
 	localname "usher/client/download/name"
@@ -46,6 +47,9 @@ func (e *Engine) local(r Request, segs []string, scans map[string]map[string]par
 		return s
 	}
 	f, err := e.disk.Folder(r.Dir, segs[:len(segs)-1], false)
+	if absent := (*part.AbsentError)(nil); errors.As(err, &absent) {
+		s.Path = filepath.Join(absent.Path, segs[len(segs)-1])
+	}
 	if err != nil {
 		return s
 	}

@@ -88,7 +88,11 @@ func (e *Engine) planned(r Request, segs []string, refused error) Planned {
 // plannedFolder looks at the place of a folder that has a marker.
 func (e *Engine) plannedFolder(r Request, segs []string) Planned {
 	p := Planned{Request: r, LocalState: LocalState{Path: filepath.Join(append([]string{r.Dir}, segs...)...)}, IsFolder: true}
-	if f, err := e.disk.Folder(r.Dir, segs, false); err == nil {
+	f, err := e.disk.Folder(r.Dir, segs, false)
+	if absent := (*part.AbsentError)(nil); errors.As(err, &absent) {
+		p.Path = absent.Path
+	} else if err == nil {
+		p.Path = f.Path()
 		f.Release()
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		p.Err = mapped(err, "", false)

@@ -48,10 +48,6 @@ const (
 	mostRows  = 50_000 // files that differ
 )
 
-// words are the kinds on the screen. A file of the browser is from no sync, so none is
-// difference.Changed.
-var words = [...]string{difference.New: "new", difference.Conflict: "changed", difference.Unsure: "unchecked", difference.Failed: "can't get", difference.OnlyHere: "only here"}
-
 // row is a file that is not known to be the same on both sides.
 type row struct {
 	kind  difference.Kind
@@ -71,7 +67,7 @@ type Page struct {
 	run    *run
 	rows   []row
 	same   int
-	counts [len(words)]int
+	counts [difference.Kinds]int
 	bytes  int64 // to fetch
 	left   int   // names that are not valid keys
 	more   bool  // than mostRows
@@ -124,7 +120,7 @@ func (p *Page) Opened() tea.Cmd {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.run = &run{ctx: ctx, cancel: cancel, seen: make(map[string]bool)}
 	p.run.below.Folder = download.Request{Bucket: p.Folder.Bucket, Key: p.Folder.Key, Folder: true}
-	p.rows, p.same, p.counts, p.bytes, p.left = nil, 0, [len(words)]int{}, 0, 0
+	p.rows, p.same, p.counts, p.bytes, p.left = nil, 0, [difference.Kinds]int{}, 0, 0
 	p.more, p.done, p.err = false, false, nil
 	p.list.Changed()
 	return p.next("")
@@ -211,7 +207,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 	if st.Cursor {
 		name = name.Bold()
 	}
-	word := map[difference.Kind]theme.Style{difference.New: t.OK, difference.Conflict: t.Warn, difference.Unsure: t.Muted, difference.Failed: t.Bad, difference.OnlyHere: t.Muted}[r.kind]
+	word := map[difference.Kind]theme.Style{difference.New: t.OK, difference.Differs: t.Warn, difference.Unchecked: t.Muted, difference.Failed: t.Bad, difference.OnlyHere: t.Muted}[r.kind]
 	size, at := quantity.Size(r.size), ""
 	if r.kind != difference.OnlyHere && r.entry.Unsized() {
 		size = ""
@@ -220,7 +216,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 		at = format.DateTime(r.at.In(p.Env.Zone))
 	}
 	cut := format.Row{At: i, N: len(p.rows), Name: func(j int) string { return p.rows[j].name.Distinct() }}.Apart
-	line := mark + t.Fill.Paint("  ") + t.Pad(word.Paint(words[r.kind]), wordWidth) + t.Fill.Paint("  ") +
+	line := mark + t.Fill.Paint("  ") + t.Pad(word.Paint(r.kind.String()), wordWidth) + t.Fill.Paint("  ") +
 		t.Pad(pane.Name(t, name, r.name, p.nameW, cut), p.nameW) +
 		t.Muted.Paint(format.PadLeft(size, 1+quantity.SizeWidth)+"  "+format.PadRight(at, timeWidth))
 	return t.Pad(line, w)
@@ -281,9 +277,9 @@ func (p *Page) Status(int) (left, right string) {
 		return t.Warn.Paint(pane.Sentence(p.err, p.Server).String()), ""
 	}
 	parts := []string{quantity.Count(p.same) + " same"}
-	for s, n := range p.counts {
+	for k, n := range p.counts {
 		if n > 0 {
-			parts = append(parts, quantity.Count(n)+" "+words[s])
+			parts = append(parts, quantity.Count(n)+" "+difference.Kind(k).String())
 		}
 	}
 	if p.left > 0 {
@@ -342,7 +338,7 @@ func (p *Page) items() []transfers.Item {
 
 // Why returns the reason that an action is not possible now.
 func (p *Page) Why(a keys.Action) safetext.Text {
-	switch fetch := p.counts[difference.New] + p.counts[difference.Conflict] + p.counts[difference.Unsure]; {
+	switch fetch := p.counts[difference.New] + p.counts[difference.Differs] + p.counts[difference.Unchecked]; {
 	case a != keys.Download:
 	case !p.done:
 		return safetext.New("Download: wait for the end of the comparison.")
@@ -382,7 +378,7 @@ func (p *Page) found(m found) tea.Cmd {
 			break
 		}
 		p.counts[r.kind]++
-		if r.kind == difference.New || r.kind == difference.Conflict {
+		if r.kind == difference.New || r.kind == difference.Differs {
 			p.bytes += r.size
 		}
 		p.rows = append(p.rows, r)

@@ -30,6 +30,6 @@ func (p *Page) Words() linear.Words {
 	if !r.at.IsZero() {
 		day = format.Day(r.at.In(p.Env.Zone))
 	}
-	w.Row = linear.Row{ID: r.name.Raw(), Text: linear.Position("file", i+1, len(p.rows), r.name.Distinct(), words[r.kind], size, day)}
+	w.Row = linear.Row{ID: r.name.Raw(), Text: linear.Position("file", i+1, len(p.rows), r.name.Distinct(), r.kind.String(), size, day)}
 	return w
 }

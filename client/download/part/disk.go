@@ -116,6 +116,9 @@ func (d *Disk) Folder(dir string, rel []string, create bool) (*Folder, error) {
 		rel = d.cases.claimFolders(abs, rel)
 	}
 	root, names, err := d.options.OpenRoot(abs, rel, create)
+	if errors.Is(err, fs.ErrNotExist) && len(names) > 0 {
+		return nil, &AbsentError{filepath.Join(append([]string{abs}, names...)...)}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +237,8 @@ func folderOnly(dir string) string {
 
 // OpenBelow opens dir, which the person chose and which may be a link, and
 // walks down rel, which comes from keys and may not. A folder whose name a
-// file has taken gets clashMark. It returns the names that were used.
+// file has taken gets clashMark. It returns the names that were used, and without
+// create also those of folders that are absent.
 func OpenBelow(dir string, rel []string, create bool) (*os.Root, []string, error) {
 	return openBelow(dir, rel, create, []string{"", localname.ClashMark})
 }
@@ -264,6 +268,9 @@ func openBelow(dir string, rel []string, create bool, ends []string) (*os.Root, 
 	for _, name := range rel {
 		next, used, err := stepDown(root, at, name, create, ends)
 		root.Close()
+		if errors.Is(err, fs.ErrNotExist) && !create { // the folders that a creation would make
+			return nil, append(append(names, used), rel[len(names)+1:]...), err
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -284,7 +291,7 @@ func stepDown(root *os.Root, at, name string, create bool, ends []string) (*os.R
 			}
 		}
 		if err != nil {
-			return nil, "", absentOr(filepath.Join(at, try), err, create)
+			return nil, try, absentOr(filepath.Join(at, try), err, create)
 		}
 		if seen.Mode()&fs.ModeSymlink != 0 {
 			return nil, "", &Error{Kind: ErrLink, Path: filepath.Join(at, try)}

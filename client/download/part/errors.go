@@ -2,6 +2,7 @@ package part
 
 import (
 	"errors"
+	"io/fs"
 )
 
 // The kinds of failure of this package. Compare with errors.Is; errors.As with
@@ -66,3 +67,12 @@ func destinationError(dir string, err error) error {
 	}
 	return own
 }
+
+// AbsentError is a folder that does not exist, with the path at which a download would
+// make it. It is an fs.ErrNotExist.
+type AbsentError struct{ Path string }
+
+func (e *AbsentError) Error() string { return e.Path + " does not exist" }
+
+// Unwrap returns fs.ErrNotExist.
+func (e *AbsentError) Unwrap() error { return fs.ErrNotExist }
