@@ -108,7 +108,9 @@ func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
 	return s
 }
 
-const patience = 30 * time.Second
+// patience is the time limit of a state of the screen, which only a hang exceeds: machines
+// can be slow.
+const patience = 2 * time.Minute
 
 // text returns the current text of the screen.
 func (s *terminal) text() string {
