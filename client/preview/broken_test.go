@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -91,6 +92,95 @@ func broken(r *rand.Rand, data []byte, n int) [][]byte {
 // mostMemory bounds everything that one step allocates.
 const mostMemory = 64 << 20
 
+// counted is a file in memory that counts its reads.
+type counted struct {
+	memory
+	requests int
+	bytes    int64
+}
+
+func (c *counted) ReadRange(ctx context.Context, off, n int64) ([]byte, error) {
+	raw, err := c.memory.ReadRange(ctx, off, n)
+	c.requests, c.bytes = c.requests+1, c.bytes+int64(len(raw))
+	return raw, err
+}
+
+// hangs is the time after which a file counts as one that never opens.
+const hangs = 2 * time.Minute
+
+// allocated returns the bytes that do has allocated, freed ones too.
+func allocated(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// Control: the bound of the memory notices one allocation above it, also a freed one.
+func TestAllocatedCounts(t *testing.T) {
+	var sink []byte
+	for _, n := range []int{1 << 10, mostMemory + 1} {
+		if used := allocated(func() { sink = make([]byte, n); sink = nil }); (used > mostMemory) != (n > mostMemory) {
+			t.Errorf("%d bytes are counted as %d", n, used)
+		}
+	}
+	_ = sink
+}
+
+// An archive that is listed in its first part has a sentence about that part.
+func TestTarInItsFirstPart(t *testing.T) {
+	sentence := regexp.MustCompile(`^The listing is of the first [0-9.]+ [kM]?B of the file\.$`)
+	total := regexp.MustCompile(`^10 files, 1 folder, 60 B of content\.$`)
+	cut := regexp.MustCompile(`^The archive is damaged or ends after the listed entries\.$`)
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.NoCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = z.Write(tarred(6_000))
+	_ = z.Close()
+	for name, c := range map[string]struct {
+		data []byte
+		want *regexp.Regexp
+	}{
+		"long.tar":    {tarred(6_000), sentence},
+		"long.tar.gz": {packed.Bytes(), sentence},
+		"cut.tar":     {tarred(10)[:5*512+100], cut},
+		"short.tar":   {tarred(10), total},
+	} {
+		d, _, err := opened(t, preview.NewRanges(memory(c.data), int64(len(c.data))), name, preview.First)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case !slices.ContainsFunc(d.Notes, c.want.MatchString) || c.want == total && len(d.Notes) > 1:
+			t.Errorf("%s: the sentences are %q", name, d.Notes)
+		}
+	}
+}
+
+// opened opens a file, and returns the bytes that this has allocated. A hang is a
+// failure with the name of the file, also if the code ignores its context.
+func opened(t *testing.T, from *preview.Ranges, name string, want int64) (d *preview.Doc, used uint64, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), hangs)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		used = allocated(func() { d, err = preview.Open(ctx, from, name, want) })
+	}()
+	select {
+	case <-done:
+	case <-time.After(hangs + time.Minute): // the end of the context is not the end of the work
+		t.Fatalf("%s (%d bytes) hangs", name, from.Size())
+	}
+	if ctx.Err() != nil {
+		t.Fatalf("%s (%d bytes) hangs until its context ends", name, from.Size())
+	}
+	return d, used, err
+}
+
 // Damaged files of each kind, and files with wrong names, have a view within bounded
 // memory. Bombs stop with a sentence.
 func TestBrokenFiles(t *testing.T) {
@@ -98,25 +188,20 @@ func TestBrokenFiles(t *testing.T) {
 	files, ranges, bytesRead, most := 0, 0, int64(0), uint64(0)
 	check := func(name string, data []byte, want int64) (*preview.Doc, error) {
 		t.Helper()
-		var before, after runtime.MemStats
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		from := preview.NewRanges(memory(data), int64(len(data)))
-		runtime.ReadMemStats(&before)
-		d, err := preview.Open(ctx, from, name, want)
-		runtime.ReadMemStats(&after)
-		files, ranges, bytesRead = files+1, ranges+from.Requests(), bytesRead+from.Bytes()
-		used := after.TotalAlloc - before.TotalAlloc
+		source := &counted{memory: data}
+		from := preview.NewRanges(source, int64(len(data)))
+		d, used, err := opened(t, from, name, want)
+		files, ranges, bytesRead = files+1, ranges+source.requests, bytesRead+source.bytes
 		most = max(most, used)
 		switch {
-		case ctx.Err() != nil:
-			t.Errorf("%s hangs", name)
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
 		case len(d.Views) == 0:
 			t.Errorf("%s has no view", name)
-		case from.Bytes() > preview.Free:
-			t.Errorf("%s: %d bytes were fetched", name, from.Bytes())
+		case from.Requests() != source.requests || from.Bytes() != source.bytes || len(data) > 0 && source.bytes == 0:
+			t.Errorf("%s: %d ranges and %d bytes were read, %d and %d are shown", name, source.requests, source.bytes, from.Requests(), from.Bytes())
+		case source.bytes > preview.Free:
+			t.Errorf("%s: %d bytes were fetched", name, source.bytes)
 		case used > mostMemory:
 			t.Errorf("%s: %d bytes were allocated (%q)", name, used, d.Notes)
 		}
