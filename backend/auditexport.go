@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -105,6 +106,9 @@ func (r *request) exportWait(s *scan, out *api.AuditExportResponse) error {
 			}
 			if s.At = rec.Index + 1; rec.Event.ID == s.Event {
 				s.Place, s.Tree = rec.Index, head.Size
+				if err := r.retained(s); err != nil {
+					return err
+				}
 				s.At = s.windows()[0].lo
 				out.Stage, out.Checkpoint = api.StageReading, answer
 				return nil
@@ -112,6 +116,23 @@ func (r *request) exportWait(s *scan, out *api.AuditExportResponse) error {
 		}
 		return nil
 	})
+}
+
+// retained finds the retention's last event for a complete export whose range lacks
+// deleted records. The event proves the deletion, and can be behind the range.
+func (r *request) retained(s *scan) error {
+	if !s.Complete {
+		return nil
+	}
+	applied := event.Filter{Terms: []event.Term{{Field: event.ByAction, Value: event.RetentionApplied}}}
+	found, err := r.b.c.Audit.Query(r.ctx, applied, audit.Page{Limit: 1})
+	if err != nil || len(found.Events) == 0 || len(found.Records) == 0 {
+		return err
+	}
+	if at := found.Records[0] - 1; s.First < found.Events[0].LastRecord && at >= s.Last && at < s.Place {
+		s.Gone = at + 1
+	}
+	return nil
 }
 
 // latest returns the latest checkpoint, with the cosigned one.
@@ -138,18 +159,23 @@ func (s *scan) window(first, last int64) window {
 	return window{first / blockLeaves * blockLeaves, min(s.Tree, (last+blockLeaves-1)/blockLeaves*blockLeaves)}
 }
 
-// windows returns the windows of the range and of the record of the export.
-func (s *scan) windows() []window {
-	all := []window{s.window(s.First, s.Last)}
-	own := s.window(s.Place, s.Place+1)
-	switch {
-	case all[0].hi == 0:
-		return []window{own}
-	case own.lo < all[0].hi: // the last block of the range
-		all[0].hi = max(all[0].hi, own.hi)
-		return all
+// windows returns the windows of the range, of the retention's event and of the record
+// of the export. Two in one block are one window.
+func (s *scan) windows() (all []window) {
+	parts := []window{s.window(s.First, s.Last), s.window(s.Place, s.Place+1)}
+	if s.Gone > 0 {
+		parts = slices.Insert(parts, 1, s.window(s.Gone-1, s.Gone))
 	}
-	return append(all, own)
+	for _, w := range parts {
+		switch n := len(all); {
+		case w.hi == 0:
+		case n > 0 && w.lo < all[n-1].hi:
+			all[n-1].hi = max(all[n-1].hi, w.hi)
+		default:
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 // outside returns the subtrees outside of the windows.
@@ -164,7 +190,7 @@ func (s *scan) outside() (all []bundle.Node) {
 
 // selects reports whether an export has a record.
 func (s *scan) selects(rec event.Record) bool {
-	if rec.Index == s.Place {
+	if rec.Index == s.Place || rec.Index == s.Gone-1 {
 		return true
 	}
 	return rec.Index >= s.First && rec.Index < s.Last && (s.Complete || s.filter.Match(rec.Event))

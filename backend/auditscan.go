@@ -38,6 +38,7 @@ type scan struct {
 	Place  int64  `json:"x"`           // index of its record; -1: not found yet
 	Tree   int64  `json:"t,omitempty"` // events of its checkpoint
 	Opened bool   `json:"o,omitempty"` // the nodes outside of the scan have left
+	Gone   int64  `json:"g,omitempty"` // number of the retention's last event, for a complete range without its deleted records; 0: none
 
 	filter event.Filter
 }
@@ -140,9 +141,20 @@ func (r *request) span(f event.Filter, head tree.Head) (first, last int64, err e
 		if last, err = event.FirstAt(r.ctx, r.b.c.Records.Between, until.Add(bundle.Late), head.Size); err != nil {
 			return 0, 0, err
 		}
-		last = min(last+1, head.Size)
+		if last, err = r.through(last, head.Size); err != nil {
+			return 0, 0, err
+		}
 	}
 	return min(first, last), last, nil
+}
+
+// through returns the end of a range up to and with the next record from an index on,
+// whose place can be that of an expired one.
+func (r *request) through(from, size int64) (int64, error) {
+	for rec, err := range r.b.c.Records.Between(r.ctx, from, size) {
+		return rec.Index + 1, err
+	}
+	return size, nil
 }
 
 // count counts matching events of one step, and reports whether it is the last one.

@@ -16,11 +16,12 @@
 //	proof.txt           hashes of the subtrees without any of these events
 //	events.csv          the events that match the query, for a spreadsheet
 //
-// The last event is the record of the export itself. The manifest repeats its
-// content, so the log proves query, range and counts too. Each byte of a bundle
-// depends on the log: a Verify of a bundle with another byte has a fault. The one
-// exception are names of groups that an exporter withholds as expired: Unnamed counts
-// their hashes.
+// A complete range whose deleted events have a younger event of the retention is
+// followed by that event. The last event is the record of the export itself. The
+// manifest repeats its content, so the log proves query, range and counts too. Each
+// byte of a bundle depends on the log: a Verify of a bundle with another byte has a
+// fault. An exporter chooses three things: FormatV1, the names of groups that it
+// withholds as expired, and the cosignatures of witnesses.
 //
 // The package leaves connections, files and the screen to its callers.
 package bundle

@@ -112,7 +112,8 @@ type options struct {
 	complete    bool
 	first, last int64 // indexes
 	without     map[int64]bool
-	count       int // added to the true count
+	also        []int64 // behind the range
+	count       int     // added to the true count
 }
 
 // export records an export and returns its content.
@@ -143,7 +144,7 @@ func (l *log) export(t testing.TB, o options) content {
 		}
 	}
 	l.add(e)
-	indexes = append(indexes, e.Records)
+	indexes = append(append(indexes, o.also...), e.Records)
 	return l.content(t, event.Clean(e), indexes)
 }
 
@@ -407,6 +408,36 @@ func TestExpiredRecordsOfARange(t *testing.T) {
 		r := verify(t, write(t, l.export(t, o)), &l.signer.Verifier)
 		if whole := r.FaultCount == 0; whole != (applied == 256 && held == 0) || whole && r.Expired != 256 {
 			t.Errorf("retention up to %d, %d held: %v, %d expired", applied, held, r.Faults, r.Expired)
+		}
+	}
+}
+
+// The event of the retention can be behind a complete range, and no other one.
+func TestTheRetentionBehindARange(t *testing.T) {
+	const retention, another = 400, 350
+	for _, test := range []struct {
+		name     string
+		complete bool
+		also     []int64
+		whole    bool
+	}{
+		{"the event of the retention", true, []int64{retention}, true},
+		{"no event of the retention", true, nil, false},
+		{"another event", true, []int64{another, retention}, false},
+		{"an export that is not complete", false, []int64{retention}, false},
+	} {
+		l := newLog(t, retention)
+		l.add(event.Event{ID: "01KR0000000000000000000000", Time: start, Action: event.RetentionApplied, Outcome: event.Allowed, FirstRecord: 1, LastRecord: 256, Records: 256})
+		o := options{query: "until:2026-11-23T12:30", complete: test.complete, last: 300, also: test.also, without: map[int64]bool{}}
+		for i := range int64(256) {
+			o.without[i] = true
+			if l.events[i].Time.Before(start.Add(4*time.Hour + 30*time.Minute)) {
+				o.count--
+			}
+		}
+		r := verify(t, write(t, l.export(t, o)), &l.signer.Verifier)
+		if whole := r.FaultCount == 0; whole != test.whole || whole && r.Expired != 256 {
+			t.Errorf("%s: %v, %d expired", test.name, r.Faults, r.Expired)
 		}
 	}
 }

@@ -37,6 +37,10 @@ type Storage struct {
 
 	Sinks []serve.Sink // receivers of the audit log
 
+	AuditKey      string // file of the log's key; "": a new one
+	RetentionDays int
+	Holds         []string
+
 	// DynamoDB is the endpoint for a server with its log, grants and state in the
 	// new tables log, grants and state; "": files.
 	DynamoDB string
@@ -93,6 +97,7 @@ func startBackend(t testing.TB, facts sandbox.Facts, s Storage, keys credentials
 		Region: facts.Region, UserPoolID: facts.UserPoolID, ClientID: facts.ClientID,
 		Grants: facts.GrantsFile, Audit: filepath.Join(facts.Dir, "audit.db"),
 		S3: serve.S3{ExactKeys: &exact}, Sinks: s.Sinks,
+		AuditKey: s.AuditKey, RetentionDays: s.RetentionDays, Holds: s.Holds,
 	}
 	d := serve.Deps{Now: time.Now, Rand: rand.Reader, NewID: event.IDs(rand.Reader), Log: log}
 	loop := &serve.Loopback{
