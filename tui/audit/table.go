@@ -129,7 +129,11 @@ func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
 	}
 	b.WriteString(t.Pad(t.Muted.Paint(p.zoned(e.at).Format("15:04:05.000")), timeW))
 	cell(pane.Name(t, strong, first.who, c.who, format.End), c.who)
-	cell(pane.Name(t, t.Text, act(first), c.action, format.End), c.action)
+	action := act(first)
+	if !first.purpose.IsZero() && format.Width(action.String()) > c.action {
+		action = first.purpose // "preview"
+	}
+	cell(pane.Name(t, t.Text, action, c.action, format.End), c.action)
 	cell(p.outcome(t, &p.log.facts[e.worst]), outcomeW)
 	cell(p.pathCell(t, strong, first, c.path), c.path)
 	if c.then > 0 {
