@@ -56,6 +56,8 @@ type Deps struct {
 	Home        string                          // optional; shown as ~
 	FreeSpace   func(dir string) (int64, error) // optional
 
+	Ask func(context.Context, api.AskRequest) (api.AskResponse, error) // optional; requests for access
+
 	Links func(context.Context, ...link.Object) ([]link.Link, error) // optional; download links, each recorded
 
 	HasSession bool                         // tokens exist: start in the browser

@@ -63,6 +63,7 @@ type Model struct {
 	session   state
 	log       logState
 	refusal   copymenu.Refusal // the last one of a call
+	missed    string           // the last path that was not found, raw
 	owner     uint64           // incremented when the engine may work for another person
 	armed     bool             // ctrl+c was pressed within the last second
 	leaving   bool
@@ -223,6 +224,8 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.transfers.Start(msg.Items)
 	case versions.Fetch:
 		return m, m.transfers.Start([]transfers.Item{msg.Item})
+	case browse.RequestAccess:
+		return m, m.requestAccess(msg)
 	case browse.ShowMarks:
 		m.stack = append(m.stack, marks.New(m.env, m.browse))
 		return m, nil

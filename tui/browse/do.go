@@ -85,6 +85,8 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 		p.typeInto(filtering, p.filter)
 	case keys.GoTo:
 		p.typeInto(going, "")
+	case keys.Request:
+		return pane.Send(RequestAccess{Open: p.Target()}), true
 	case keys.SetMark:
 		if p.here.location.bucket == "" || p.here.location.query != "" {
 			return pane.Send(pane.Say{Text: safetext.New("Bookmark: open a folder first."), Tone: pane.Warning}), true

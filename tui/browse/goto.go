@@ -3,6 +3,7 @@ package browse
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -353,6 +354,16 @@ func (p *Pane) goThere() tea.Cmd {
 	}
 	return p.goToTyped(pane.At(where), text)
 }
+
+// RequestAccess is a message to the root that opens the dialog of a request for access:
+// to the path in the field, if one is typed, and else about the open folder.
+type RequestAccess struct {
+	Typed string
+	Open  pane.Target
+}
+
+// Format keeps untrusted text out of all output.
+func (RequestAccess) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "request access") }
 
 // goToTyped opens the target of a typed path. The path returns to the field if there
 // is nothing.

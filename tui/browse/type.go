@@ -10,6 +10,7 @@ import (
 	"usher/client/places"
 	"usher/tui/copymenu"
 	"usher/tui/keys"
+	"usher/tui/pane"
 )
 
 // Why returns the reason that an action is not possible now, if it is not.
@@ -151,6 +152,12 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 	case "tab":
 		if p.typing == going {
 			return p.complete()
+		}
+	case "ctrl+r":
+		if p.typing == going {
+			typed := p.field.Value()
+			p.typing = notTyping
+			return pane.Send(RequestAccess{Typed: typed, Open: p.Target()})
 		}
 	case "up", "down":
 		if p.typing == going {

@@ -309,7 +309,7 @@ func (p *Pane) FieldKeys() [][2]string {
 	case naming:
 		enter = "jump"
 	case going:
-		return [][2]string{{"enter", "open"}, {"tab", "complete"}, {"up down", "choose"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
+		return [][2]string{{"enter", "open"}, {"tab", "complete"}, {"up down", "choose"}, {"esc", "cancel"}, {"ctrl+r", "request access"}, {"ctrl+u", "empty"}}
 	case filtering:
 		enter, esc = "keep the filter", "clear it"
 	case marking, unmarking:

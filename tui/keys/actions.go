@@ -97,6 +97,7 @@ const (
 	CopySum  Action = "copy-checksum"
 	CopyMenu Action = "copy-menu"
 	Why      Action = "why"
+	Request  Action = "request-access"
 	Touched  Action = "who-touched"
 
 	CopyURI   Action = "copy-uri"

@@ -85,6 +85,7 @@ func walking() []Binding {
 		{Compare, []string{"="}, "", "compare", "Compare a folder with its local copy", files},
 		{CountSizes, []string{"S"}, "", "count a folder", "Count a folder: files, size, newest, largest", files},
 		{Hidden, []string{"."}, "", "hidden names", "Show or hide hidden names", find},
+		{Request, []string{"R"}, "", "request access", "Request access to a path", files},
 		{Whole, []string{"D"}, "", "download folder", "Download this folder and its subfolders", files},
 	}
 }
