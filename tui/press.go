@@ -230,6 +230,8 @@ func where(p pane.Pane) string {
 		return "the versions"
 	case keys.Marked:
 		return "the marks"
+	case keys.Sets:
+		return "the sets"
 	case keys.Transfers:
 		return "transfers"
 	case keys.History:

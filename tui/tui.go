@@ -229,6 +229,9 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case browse.ShowMarks:
 		m.stack = append(m.stack, marks.New(m.env, m.browse))
 		return m, nil
+	case marks.OpenSets:
+		m.stack = append(m.stack, marks.NewSets(m.env, m.browse))
+		return m, nil
 	case browse.Download:
 		return m, m.transfers.Start(items(msg.Entries))
 	case browse.Arrived:

@@ -96,7 +96,7 @@ usher audit who:ada since:24h
 	)
 	for _, c := range []*cobra.Command{
 		a.lsCommand(), a.getCommand(), a.syncCommand(), a.urlCommand(), a.duCommand(), a.treeCommand(), a.searchCommand(),
-		a.catCommand(), a.headCommand(), a.statCommand(), a.versionsCommand(), a.sumCommand(),
+		a.catCommand(), a.headCommand(), a.statCommand(), a.versionsCommand(), a.sumCommand(), a.marksCommand(),
 		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.profilesCommand(), a.configCommand(),
 		a.auditCommand(), a.accessCommand(), a.grantsCommand(),
 		a.demoCommand(), a.serveCommand(), a.deployCommand(), a.usersCommand(), a.versionCommand(), a.manCommand(),

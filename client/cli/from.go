@@ -19,13 +19,15 @@ type fromFlags struct {
 	file string
 	null bool
 	base string
+	set  string // the name of a set of marks
 }
 
 func (f *fromFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Var(textFlag{&f.file, "file"}, "from", "download the paths of this list, one a line, as usher prints them; - for stdin")
 	flags.BoolVarP(&f.null, "null", "0", false, "the paths of --from are raw and end in NUL")
-	flags.Var(textFlag{&f.base, "path"}, "base", "keep the folders below this one (default with --from: the longest common folder)")
+	flags.Var(textFlag{&f.set, "name"}, "set", "download the paths of this set of marks (usher marks)")
+	flags.Var(textFlag{&f.base, "path"}, "base", "keep the folders below this one (default with --from and --set: the longest common folder)")
 }
 
 // maxList is the greatest size of a list, in bytes.
@@ -121,10 +123,10 @@ func above(t api.Path) api.Path {
 }
 
 // baseOf parses --base and checks that it is above all paths.
-// Without --base and --from there is none.
+// Without --base, --from and --set there is none.
 func (f *fromFlags) baseOf(all []target) (*api.Path, error) {
 	if f.base == "" {
-		if f.file == "" {
+		if f.file == "" && f.set == "" {
 			return nil, nil
 		}
 		base := commonFolder(all)

@@ -48,7 +48,7 @@ func (a *app) getCommand() *cobra.Command {
 
 A file that is already here with the same content is not downloaded again. A file that differs is not changed, and counts as an error, unless a flag chooses another action. usher recognizes files that it downloaded by a note stored with them; --checksum compares the content instead.
 
---include and --exclude take patterns of gitignore, relative to the folder of the PATH. The last rule that matches a file, or a folder above it, decides; without a match a file is taken, unless the first rule is an include. --from reads a list; with a folder as PATH its lines are names in that folder.
+--include and --exclude take patterns of gitignore, relative to the folder of the PATH. The last rule that matches a file, or a folder above it, decides; without a match a file is taken, unless the first rule is an include. --from reads a list; with a folder as PATH its lines are names in that folder. --set takes a set of marks that the browser or "usher marks" has saved.
 
 -o names a folder, or the file for a single download; "-o -" writes one file to stdout and verifies it at the end: only exit code 0 means that the content is complete and correct.
 
@@ -138,6 +138,9 @@ func (g *get) run(cmd *cobra.Command, args []string) error {
 
 // targets returns the PATHs of the command line or of the list.
 func (g *get) targets(cmd *cobra.Command, args []string) ([]target, error) {
+	if g.from.set != "" {
+		return g.marked(cmd, args)
+	}
 	if g.from.file == "" {
 		if g.from.null {
 			return nil, usagef("-0 is the form of a list. Add --from FILE, or --from - for stdin.")
@@ -177,6 +180,33 @@ func (g *get) targets(cmd *cobra.Command, args []string) ([]target, error) {
 	if g.base, err = g.from.baseOf(all); err == nil && len(all) == 0 {
 		g.hint("The list has no paths.")
 	}
+	return all, err
+}
+
+// marked returns the PATHs of a set of marks.
+func (g *get) marked(cmd *cobra.Command, args []string) (all []target, err error) {
+	if len(args) > 0 || g.from.file != "" || g.from.null {
+		return nil, usagef("--set names the files, so it excludes PATHs, --from and -0. Leave them out.")
+	}
+	store, err := g.marks(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	paths, err := setNamed(store, g.from.set)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		p, err := api.ParsePath(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, target{Path: p})
+	}
+	if err := g.version.check(all); err != nil {
+		return nil, err
+	}
+	g.base, err = g.from.baseOf(all)
 	return all, err
 }
 

@@ -74,6 +74,8 @@ func Shapes() []Shape {
 		{"logout", "once", logoutLine{}},
 		{"ls", "each entry", row{}},
 		{"ls", "at the end, with --summarize", listSum{}},
+		{"marks list", "each set", setLine{}},
+		{"marks show", "once", setLine{}},
 		{"profiles list", "each server", profileLine{}},
 		{"profiles show", "once", configureLine{}},
 		{"search", "each file", row{}},

@@ -1,6 +1,6 @@
 // Package places keeps the places of a person in the browser between two runs: the
 // last folder, the row in each visited folder, the order of rows, the widths of the
-// panes, bookmarks and filters.
+// panes, bookmarks, filters and sets of marks.
 //
 // There is one private file for each person at each server. It has names of folders
 // and files, no content. A damaged file is empty. Programs that run at the same time
@@ -43,6 +43,8 @@ type State struct {
 	Widths    Widths            `json:"widths,omitzero"`
 	Bookmarks map[string]string `json:"bookmarks,omitempty"` // a letter or digit: the path of a folder
 	Filters   []string          `json:"filters,omitempty"`   // oldest first
+
+	Sets map[string][]string `json:"sets,omitempty"` // by their name: the paths of marked files and folders
 }
 
 // Folder is a visited folder.
@@ -80,11 +82,13 @@ type Change struct {
 	Widths    *Widths
 	Bookmarks map[string]string // an empty path removes the bookmark
 	Filters   []string          // oldest first
+
+	Sets map[string][]string // a set without paths is removed
 }
 
 // IsZero reports whether a change changes nothing.
 func (c Change) IsZero() bool {
-	return c.Last == nil && c.Order == nil && c.Widths == nil && len(c.Folders) == 0 && len(c.Bookmarks) == 0 && len(c.Filters) == 0
+	return c.Last == nil && c.Order == nil && c.Widths == nil && len(c.Folders) == 0 && len(c.Bookmarks) == 0 && len(c.Filters) == 0 && len(c.Sets) == 0
 }
 
 // ValidMark reports whether a text can name a bookmark: a lower-case letter or a
@@ -127,7 +131,7 @@ func (s State) After(c Change) State {
 	for _, f := range c.Filters {
 		s.Filters = append(slices.DeleteFunc(s.Filters, func(o string) bool { return o == f }), f)
 	}
-	return s.valid()
+	return s.withSets(c.Sets).valid()
 }
 
 // valid returns the state without invalid and surplus parts: a file can be damaged,
@@ -155,7 +159,7 @@ func (s State) valid() State {
 	s.Filters = newest(slices.DeleteFunc(s.Filters, func(f string) bool {
 		return strings.TrimSpace(f) == "" || utf8.RuneCountInString(f) > maxFilter || !utf8.ValidString(f) || strings.ContainsFunc(f, unicode.IsControl)
 	}), MaxFilters)
-	return s
+	return s.validSets()
 }
 
 func newest[T any](all []T, most int) []T { return all[max(0, len(all)-most):] }

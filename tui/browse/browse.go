@@ -131,24 +131,27 @@ type Pane struct {
 	sole      int    // levels for which the only folder opens by itself
 	proposals proposals
 	memory    memory
-	field     pane.Field
-	typing    use
-	filter    string
-	tree      tree
-	details   details
-	watch     watch
-	settled   uint64
-	press     press
-	local     map[location]Local
-	looked    map[location]int64 // the last transfer when the disk was asked
-	localGen  uint64
-	localDue  bool // all files are to be checked on this machine
-	sizes     map[location]*count
-	counting  int       // running counts
-	clock     time.Time // when the cursor last settled
-	cols      columns
-	shares    shares // chosen widths
-	w, h      int
+
+	loadingSet string // its name
+
+	field    pane.Field
+	typing   use
+	filter   string
+	tree     tree
+	details  details
+	watch    watch
+	settled  uint64
+	press    press
+	local    map[location]Local
+	looked   map[location]int64 // the last transfer when the disk was asked
+	localGen uint64
+	localDue bool // all files are to be checked on this machine
+	sizes    map[location]*count
+	counting int       // running counts
+	clock    time.Time // when the cursor last settled
+	cols     columns
+	shares   shares // chosen widths
+	w, h     int
 }
 
 // problem is the reason that a folder could not be listed.
@@ -382,6 +385,8 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 		return p.counted(m)
 	case storeNow:
 		return p.StorePlaces()
+	case setLoaded:
+		return p.setLoaded(m)
 	case placesKept:
 		return p.placesKept(m.err)
 	case localDone:

@@ -197,6 +197,12 @@ func (m *memory) add(c places.Change) {
 		to.Bookmarks[mark] = path
 	}
 	to.Filters = append(to.Filters, c.Filters...)
+	for name, paths := range c.Sets {
+		if to.Sets == nil {
+			to.Sets = make(map[string][]string)
+		}
+		to.Sets[name] = paths
+	}
 }
 
 // take returns the changes that are not stored yet, and the function that stores

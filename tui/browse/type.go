@@ -44,9 +44,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 	case keys.WiderFolders, keys.NarrowerFolders, keys.WiderDetails, keys.NarrowerDetails, keys.ResetWidths:
 		return p.whyNoWidth(a)
 	case keys.Marks:
-		if len(p.marks) == 0 {
-			return "There are no marks. The key space marks a row."
-		}
+		return p.whyNoMarks()
 	case keys.Watch:
 		if p.here.location.bucket == "" || p.here.location.query != "" {
 			return "Watch: open a folder first."

@@ -10,6 +10,7 @@ const (
 	Sort       Context = "sort"      // the menu of s
 	Copying    Context = "copying"   // the menu of y
 	Marked     Context = "marked"    // the page of the marks
+	Sets       Context = "sets"      // the named sets of marks
 	Versions   Context = "versions"  // the versions of a file
 	Compared   Context = "compared"  // a folder and its local copy
 	Transfers  Context = "transfers" // the queue
@@ -90,6 +91,8 @@ const (
 	UnmarkBy Action = "unmark-pattern"
 	Range    Action = "mark-range"
 	Marks    Action = "marks"
+	SaveSet  Action = "save-set"
+	OpenSets Action = "sets"
 	Download Action = "download"
 	Whole    Action = "download-folder"
 	Read     Action = "read"

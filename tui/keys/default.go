@@ -15,6 +15,7 @@ func Default() []Set {
 		{Context: Sort, Alone: true, Bindings: sorting()},
 		{Context: Copying, Alone: true, Bindings: copying()},
 		{Context: Marked, On: Reader, Bindings: marked()},
+		{Context: Sets, On: Reader, Bindings: sets()},
 		{Context: Versions, On: Reader, Bindings: versions()},
 		{Context: Compared, On: Reader, Bindings: compared()},
 		{Context: Transfers, On: Reader, Bindings: transfers()},
@@ -135,8 +136,21 @@ func marked() []Binding {
 		{Mark, []string{"space", "x"}, "space", "remove the mark", "Remove this mark", g},
 		{Unmark, []string{"u"}, "", "unmark all", "Unmark all", g},
 		{BySize, []string{"s"}, "", "largest first", "Sort by size or by path", g},
+		{SaveSet, []string{"w"}, "", "save as a set", "Save the marks as a set with a name", g},
+		{OpenSets, []string{"o"}, "", "sets", "Sets: load or remove one", g},
 		{Download, []string{"d"}, "", "download", "Download marked files", g},
 		{CopyMenu, []string{"y"}, "", "copy", "Copy: path, s3://, link, curl, checksum", g},
+	}
+}
+
+// sets returns the bindings of the named sets of marks.
+func sets() []Binding {
+	const g = "Sets"
+	return []Binding{
+		{Enter, []string{"enter", "l", "right"}, "enter", "load", "Mark the paths of this set", g},
+		{Remove, []string{"x"}, "", "remove", "Remove this set; marks and files stay", g},
+		{CopyCommand, []string{"y"}, "", "copy command", "Copy the command usher get for this set", g},
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the marks", "", g},
 	}
 }
 

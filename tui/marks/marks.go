@@ -27,11 +27,12 @@ type Marks interface {
 	RemoveMark(browse.Entry)
 	Unmark()
 	Counted(folder browse.Entry) (bytes int64, ok bool)
+	Sets
 }
 
 // Page shows the marks. See New.
 type Page struct {
-	pane.NoField
+	saving
 	env     *pane.Env
 	marks   Marks
 	version uint64
@@ -44,7 +45,7 @@ type Page struct {
 
 // New returns the page of marks.
 func New(env *pane.Env, marks Marks) *Page {
-	p := &Page{env: env, marks: marks}
+	p := &Page{env: env, marks: marks, saving: newSaving()}
 	p.list = rows.New(source{p}, rows.Config{Jump: env.Jump})
 	p.list.Focus(true)
 	p.read()
@@ -130,9 +131,13 @@ func (p *Page) View(w, h int) string {
 	t := p.env.Theme
 	p.pathW = max(4, w-gutter-1-quantity.SizeWidth-2-timeWidth)
 	p.list.Resize(w, h-2)
-	head := t.Head("Marked", p.total(), w, true)
+	head := t.Head(p.heading("Marked"), p.total(), w, true)
 	if len(p.all) == 0 {
-		return head + "\n" + strings.Join(pane.Center([]string{t.Text.Bold().Paint("There are no marks."), "", t.Keys(w-4, p.env.Keys.Hint(keys.Everywhere, keys.Back, "back"))}, w, h-1), "\n")
+		hints := [][2]string{p.env.Keys.Hint(keys.Everywhere, keys.Back, "back")}
+		if len(p.marks.Sets()) > 0 {
+			hints = append([][2]string{p.env.Keys.Hint(keys.Marked, keys.OpenSets, "sets")}, hints...)
+		}
+		return head + "\n" + strings.Join(pane.Center([]string{t.Text.Bold().Paint("There are no marks."), "", t.Keys(w-4, hints...)}, w, h-1), "\n")
 	}
 	size, name := "Size", "Path "+t.Glyphs.Up
 	if p.bySize {
@@ -174,8 +179,11 @@ func (p *Page) total() string {
 	return strings.Join(parts, ", ")
 }
 
-// Status returns the title of the copy menu.
+// Status returns the title of the copy menu, or the set that is being loaded.
 func (p *Page) Status(int) (left, right string) {
+	if name := p.marks.LoadingSet(); name != "" {
+		return p.env.Theme.Muted.Paint("Loading the set " + safetext.Line(name) + p.env.Theme.Glyphs.Ellipsis), ""
+	}
 	if p.copying {
 		return p.env.Theme.Text.Paint("Copy of " + quantity.Count(len(p.all)) + " marked"), ""
 	}
@@ -187,7 +195,7 @@ func (p *Page) Hints() []keys.Action {
 	if p.copying {
 		return copymenu.Actions()
 	}
-	return []keys.Action{keys.Mark, keys.Download, keys.CopyMenu, keys.BySize, keys.Unmark, keys.Enter, keys.Back, keys.Help}
+	return []keys.Action{keys.Mark, keys.Download, keys.CopyMenu, keys.BySize, keys.SaveSet, keys.OpenSets, keys.Unmark, keys.Enter, keys.Back, keys.Help}
 }
 
 // Label returns the effect of the key for the order.
@@ -219,6 +227,16 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 			return nil
 		}
 		return pane.Send(pane.Close{})
+	case keys.SaveSet:
+		if why := p.Why(a); !why.IsZero() {
+			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+		}
+		p.open()
+	case keys.OpenSets:
+		if why := p.Why(a); !why.IsZero() {
+			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+		}
+		return pane.Send(OpenSets{})
 	case keys.BySize:
 		p.bySize = !p.bySize
 		p.read()
@@ -267,18 +285,30 @@ func (p *Page) files() []copymenu.File {
 
 // Why returns the reason that an action is not possible now.
 func (p *Page) Why(a keys.Action) safetext.Text {
+	if a == keys.OpenSets {
+		if len(p.marks.Sets()) == 0 {
+			return safetext.New("There are no sets. The key " + p.env.Keys.Shown(keys.Marked, keys.SaveSet) + " saves the marks as one.")
+		}
+		return safetext.Text{}
+	}
 	if len(p.all) == 0 && a != keys.Back && a != keys.Parent {
 		return safetext.New("There are no marks.")
 	}
 	return safetext.New(copymenu.Why(a, p.files()))
 }
 
-// Handle draws again after a change of the theme.
+// Handle draws again after a change of the theme, and takes a paste.
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {
-	if _, ok := msg.(pane.Restyled); ok {
+	switch m := msg.(type) {
+	case pane.Restyled:
 		p.list.Changed()
+	case tea.PasteMsg:
+		p.paste(m)
 	}
 	return nil
 }
+
+// Key handles a key press in the field for a name.
+func (p *Page) Key(msg tea.KeyPressMsg) tea.Cmd { return p.key(msg, p.marks.SaveSet) }
 
 var _ pane.Pane = (*Page)(nil)

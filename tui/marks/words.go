@@ -2,6 +2,7 @@ package marks
 
 import (
 	"usher/backend/api"
+	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/linear"
@@ -10,9 +11,12 @@ import (
 // Words describes the marks.
 func (p *Page) Words() linear.Words {
 	p.fresh()
-	w := linear.Words{Title: "Marks", Info: linear.Infos(p.total())}
+	w := linear.Words{Title: "Marks", Info: linear.Infos(p.total()), Field: p.words()}
 	if len(p.all) == 0 {
 		w.State = "There are no marks"
+	}
+	if name := p.marks.LoadingSet(); name != "" {
+		w.State = "Loading the set " + safetext.Line(name)
 	}
 	if p.copying {
 		w.State = "Copy of " + quantity.Count(len(p.all)) + " marked"
