@@ -13,7 +13,7 @@ func withKeys(w *program) {
 	ledgers(w)
 	w.deps.Remap = map[string][]string{
 		"down": {"e", "down"}, "download": {"o"}, "filter": {";"}, "sort": {"z"}, "transfers.remove": {"delete"}, "commands": {","},
-		"export": {"E"}, "save-report": {"E"}, "transfers": {"T"},
+		"export": {"E"}, "save-report": {"E"}, "transfers": {"T"}, "sets": {"I"},
 	}
 }
 

@@ -33,6 +33,7 @@ var storms = map[keys.Context][]string{
 	keys.Sort:      {"s"},
 	keys.Copying:   {"y"},
 	keys.Marked:    {"a", "M"},
+	keys.Sets:      {"a", "M", "w", "x", "enter", "o"},
 	keys.Versions:  {"G", "H"},
 	keys.Compared:  {"="},
 	keys.Transfers: {"t"},

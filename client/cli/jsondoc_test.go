@@ -29,7 +29,7 @@ func TestJSONDoc(t *testing.T) {
 }
 
 // printsNoJSON are the commands without JSON output.
-var printsNoJSON = []string{"help", "completion", "man", "__line", "cat", "head", "profiles use", "profiles remove"}
+var printsNoJSON = []string{"help", "completion", "man", "__line", "cat", "head", "profiles use", "profiles remove", "marks save", "marks remove"}
 
 // Every command has a shape of its JSON output.
 func TestEveryCommandHasAShape(t *testing.T) {

@@ -195,7 +195,7 @@ func (p *Page) Hints() []keys.Action {
 	if p.copying {
 		return copymenu.Actions()
 	}
-	return []keys.Action{keys.Mark, keys.Download, keys.CopyMenu, keys.BySize, keys.SaveSet, keys.OpenSets, keys.Unmark, keys.Enter, keys.Back, keys.Help}
+	return []keys.Action{keys.Mark, keys.Download, keys.CopyMenu, keys.BySize, keys.SaveSet, keys.OpenSets, keys.Enter, keys.Back, keys.Unmark, keys.Help}
 }
 
 // Label returns the effect of the key for the order.
