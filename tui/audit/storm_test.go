@@ -2,8 +2,13 @@ package audit_test
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"usher/backend/event"
 	"usher/tui"
 	"usher/tui/audit"
 	"usher/tui/keys"
@@ -38,4 +43,32 @@ func TestRandomKeys(t *testing.T) {
 		return m
 	}
 	tuitest.Storms(t, storms, fresh)
+}
+
+// Random keys on the pages of a log in a file: those of a log on a server, without an
+// export and a proof.
+func TestRandomKeysInALogFile(t *testing.T) {
+	fresh := func() linear.Program {
+		m, err := tui.NewLogFile(tui.LogFileDeps{
+			Log: sample(), Name: "copy.db", Now: now, Theme: "dark", Zone: time.UTC, Mouse: true,
+			Verify: func(context.Context) (string, string) { return "", "log whole up to 37" },
+			Sent: func(context.Context, []event.By, string) (func([]string) string, error) {
+				return func([]string) string { return "3 B" }, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	pages := maps.Clone(storms)
+	delete(pages, keys.Export)
+	delete(pages, keys.Proof)
+	for c, open := range pages { // the first page of the file is that of the log
+		front := tuitest.Plainly(keys.Audit)
+		(&tuitest.Storm{New: fresh, Open: slices.Clone(open[1:]), At: tuitest.AtPage(c), Back: front}).Test(t, string(c))
+	}
+	for title, key := range map[string]string{"Keys in": "?", "Commands": ":"} {
+		(&tuitest.Storm{New: fresh, Open: []string{key}, Back: tuitest.Plainly(keys.Audit), At: func(s linear.Scene) bool { return s.Dialog && strings.HasPrefix(s.Title, title) }}).Test(t, "dialog "+title)
+	}
 }
