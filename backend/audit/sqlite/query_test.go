@@ -27,7 +27,7 @@ func TestSuiteInShortPages(t *testing.T) {
 func TestSuiteWithInterruptions(t *testing.T) {
 	audittest.Run(t, func() audit.Store {
 		s := openTest(t, filepath.Join(t.TempDir(), "audit.db"))
-		s.work = work{rows: 400, chunk: 200, least: 3, time: time.Hour, slice: time.Hour, most: 200 * time.Microsecond, few: 20, look: 20, soon: 10}
+		s.work = work{rows: 400, chunk: 200, least: 50, time: time.Hour, slice: time.Hour, most: 200 * time.Microsecond, few: 20, look: 20, soon: 10}
 		s.lookup.work = s.work
 		return s
 	})
