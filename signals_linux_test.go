@@ -150,17 +150,88 @@ func TestSignalsRestoreTheTerminal(t *testing.T) {
 			j.keys([]string{"j", "k", "enter", "h", "t", "esc", "/", "s", "tab", "\x0c", "v"}[rnd.IntN(11)])
 		}
 		<-time.After(time.Duration(rnd.IntN(30)) * time.Millisecond)
-		if err := syscall.Kill(j.pid(), signal); err != nil {
-			t.Fatal(err)
-		}
-		j.after(0, "EXIT 1")
-		why := j.clean()
-		switch killed := signal == syscall.SIGKILL; {
-		case why != "" && !killed:
-			t.Errorf("%s, %v: %s", mode, signal, why)
-		case why == "" && killed:
-			t.Errorf("%s: a killed program left a clean terminal: this test sees nothing", mode)
-		}
-		_ = j.cmd.Process.Kill()
+		j.ended(signal)
 	}
+}
+
+// ended sends a signal, waits for the end, and checks the terminal.
+func (j *job) ended(signal syscall.Signal) {
+	j.t.Helper()
+	if err := syscall.Kill(j.pid(), signal); err != nil {
+		j.t.Fatal(err)
+	}
+	j.after(0, "EXIT 1")
+	why := j.clean()
+	switch killed := signal == syscall.SIGKILL; {
+	case why != "" && !killed:
+		j.t.Errorf("%s, %v: %s", j.mode, signal, why)
+	case why == "" && killed:
+		j.t.Errorf("%s: a killed program left a clean terminal: this test sees nothing", j.mode)
+	}
+	_ = j.cmd.Process.Kill()
+}
+
+// Signals and suspensions at each step of a sign-in restore the terminal too. A
+// suspended field is shown again and takes keys.
+func TestSignalsDuringTheSignIn(t *testing.T) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	w := demotest.Start(t, demo.Options{})
+	rounds := 2 // one for each mode
+	if os.Getenv("USHER_SOAK") != "" {
+		rounds = 50
+	}
+	rnd := rand.New(rand.NewPCG(11, 0))
+	steps := []struct {
+		keys []string
+		page string // on the screen
+		line string // in lines
+	}{
+		{nil, "Password", "User, text field"},
+		{[]string{"alan", "tab", "secret"}, "Password", "Password, text field"},
+		{[]string{"alan", "tab", "wrong", "enter"}, "Password", "text field"}, // while the password is proved, or after it
+		{[]string{"alan", "tab", passwordOf(t, w, "alan"), "enter"}, "Code", "Code"},
+	}
+	signals := []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGKILL}
+	for i := range rounds * len(signals) {
+		mode := "TERM=xterm-256color"
+		if i/len(signals)%2 == 1 {
+			mode = "TERM=dumb"
+		}
+		step := steps[rnd.IntN(len(steps))]
+		cmd, _ := usher(t, w)
+		j := startJob(t, cmd, mode)
+		shown := map[bool]string{true: steps[0].line, false: steps[0].page}[mode == "TERM=dumb"]
+		j.after(0, shown)
+		j.keys(step.keys...)
+		if rnd.IntN(2) == 0 {
+			j.after(0, map[bool]string{true: step.line, false: step.page}[mode == "TERM=dumb"])
+			j.suspendField()
+		}
+		<-time.After(time.Duration(rnd.IntN(300)) * time.Millisecond)
+		j.ended(signals[i%len(signals)])
+	}
+}
+
+// suspendField is suspend in a text field, where a probe is a letter or the next field.
+func (j *job) suspendField() {
+	j.t.Helper()
+	from := len(j.output())
+	j.keys("\x1a")
+	j.after(from, "STOPPED")
+	if why := j.clean(); why != "" {
+		j.t.Errorf("suspended: %s", why)
+	}
+	from = len(j.output())
+	j.keys("\n")
+	if j.mode == "TERM=dumb" {
+		j.after(from, "text field")
+	} else {
+		j.after(from, "\x1b[?1049h")
+		j.shows("usher")
+	}
+	from = len(j.output())
+	j.keys("\x0c") // draws or repeats the page
+	j.until("an answer to a key", func(string) bool { return len(j.output()) > from })
 }

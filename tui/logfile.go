@@ -157,6 +157,8 @@ func (m *LogFile) press(msg tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case key == "ctrl+c", m.small() && key == "q":
 		return tea.Quit
+	case suspends(m.env, msg):
+		return tea.Suspend
 	case m.small():
 		return nil
 	case m.dialog != nil:

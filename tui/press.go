@@ -94,6 +94,13 @@ func afterEscape(msg tea.KeyPressMsg) (tea.KeyPressMsg, bool) {
 	return tea.KeyPressMsg(k), true
 }
 
+// suspends reports whether a key suspends the program. It does so during the sign-in, in
+// a dialog and in a text field too, except as a letter there.
+func suspends(env *pane.Env, msg tea.KeyPressMsg) bool {
+	a, ok := env.Keys.Find(keys.Everywhere, msg.String())
+	return ok && a == keys.Suspend && msg.Text == ""
+}
+
 // press routes a key press: to the dialog, the text field, the page, or a global binding.
 func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
@@ -105,12 +112,12 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.armed = true
 		return tea.Batch(m.askQuit(), tea.Tick(time.Second, func(time.Time) tea.Msg { return disarm{} }))
 	}
+	if suspends(m.env, msg) {
+		return tea.Suspend
+	}
 	if m.small() {
-		switch key {
-		case "q":
+		if key == "q" {
 			return m.askQuit()
-		case "ctrl+z":
-			return tea.Suspend
 		}
 		return nil
 	}
