@@ -237,7 +237,7 @@ func TestEveryCommandOnAFullDisk(t *testing.T) {
 		}
 		all.WriteString("\n" + string(raw))
 	}
-	silent := []string{"usher", "usher __line", "usher serve", "usher audit witness", "usher profiles use", "usher profiles remove"}
+	silent := []string{"usher", "usher __line", "usher serve", "usher audit witness", "usher profiles use", "usher profiles remove", "usher marks save", "usher marks remove"}
 	var missing func(cmd *cobra.Command)
 	missing = func(cmd *cobra.Command) {
 		for _, c := range cmd.Commands() {
