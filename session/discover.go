@@ -43,9 +43,13 @@ func (e *AddressError) Exit() int { return api.ExitUsage }
 type ConfigError struct {
 	Host    safetext.Text
 	Problem string
+	Busy    bool // the server, or a gateway before it, can answer later
 }
 
 func (e *ConfigError) Error() string {
+	if e.Busy {
+		return fmt.Sprintf("%s can't answer now: %s. Try again in a minute.", e.Host, e.Problem)
+	}
 	return fmt.Sprintf("%s does not answer like an usher server: %s. Check the address, or ask your administrator.", e.Host, e.Problem)
 }
 
@@ -122,7 +126,7 @@ func discover(ctx context.Context, client *http.Client, server string) (api.Conf
 		return api.Config{}, err
 	}
 	refuse := func(problem string) (api.Config, error) {
-		return api.Config{}, &ConfigError{safetext.New(hostOf(origin)), problem}
+		return api.Config{}, &ConfigError{Host: safetext.New(hostOf(origin)), Problem: problem}
 	}
 	limited, cancel := context.WithTimeout(ctx, discoverLimit)
 	defer cancel()
@@ -131,12 +135,14 @@ func discover(ctx context.Context, client *http.Client, server string) (api.Conf
 		return api.Config{}, fmt.Errorf("requesting the configuration: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
-	resp, err := client.Do(req)
+	resp, err := patiently(client, req)
 	if err != nil {
 		return api.Config{}, networkError(ctx, hostOf(origin), err)
 	}
 	defer resp.Body.Close()
 	switch {
+	case busy(resp.StatusCode):
+		return api.Config{}, &ConfigError{safetext.New(hostOf(origin)), fmt.Sprintf("it answered with status %d", resp.StatusCode), true}
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return refuse("it redirects to another address, which usher does not follow")
 	case resp.StatusCode != http.StatusOK:
@@ -159,11 +165,34 @@ func discover(ctx context.Context, client *http.Client, server string) (api.Conf
 	return config, nil
 }
 
+// patiently repeats a request without a body while its answer is that of a server
+// that is busy. It returns the last answer.
+func patiently(client *http.Client, req *http.Request) (*http.Response, error) {
+	for wait, total := firstPause, time.Duration(0); ; wait *= 2 {
+		resp, err := client.Do(req)
+		if total += wait; err != nil || !busy(resp.StatusCode) || total > discoverLimit/2 {
+			return resp, err
+		}
+		select {
+		case <-time.After(wait):
+			_ = resp.Body.Close()
+		case <-req.Context().Done():
+			return resp, nil
+		}
+	}
+}
+
+// busy reports whether a status is that of a server, or of a gateway before it, that
+// can answer later.
+func busy(status int) bool {
+	return status == http.StatusTooManyRequests || status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout
+}
+
 // checkConfig refuses a configuration that is incomplete or malformed, or whose
 // region, user pool, issuer and sign-in address do not belong together.
 func checkConfig(origin string, c api.Config) error {
 	refuse := func(problem string) error {
-		return &ConfigError{safetext.New(hostOf(origin)), problem}
+		return &ConfigError{Host: safetext.New(hostOf(origin)), Problem: problem}
 	}
 	switch {
 	case c.Organisation == "" || len(c.Organisation) > 200:
@@ -248,12 +277,12 @@ func cognitoEndpoint(origin string, c api.Config) (string, error) {
 	if c.CognitoEndpoint != "" && onLoopback(origin) {
 		endpoint, err := Origin(c.CognitoEndpoint)
 		if err != nil || !onLoopback(endpoint) {
-			return "", &ConfigError{safetext.New(hostOf(origin)), "its sign-in service is not on this machine"}
+			return "", &ConfigError{Host: safetext.New(hostOf(origin)), Problem: "its sign-in service is not on this machine"}
 		}
 		return endpoint, nil
 	}
 	if !shape.Region(c.Region) {
-		return "", &ConfigError{safetext.New(hostOf(origin)), "its region has no sign-in service"}
+		return "", &ConfigError{Host: safetext.New(hostOf(origin)), Problem: "its region has no sign-in service"}
 	}
 	return "https://" + shape.PoolHost(c.Region), nil
 }

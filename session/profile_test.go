@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,6 +167,42 @@ func TestDiscover(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.problem)
 			}
 		})
+	}
+}
+
+// A server that is busy is called again, and is not a wrong address.
+func TestDiscoverIsPatient(t *testing.T) {
+	r := newRig(t, nil)
+	good, err := json.Marshal(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{429, 502, 503, 504, 500} {
+		for _, failures := range []int32{2, 1000} {
+			var calls atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if calls.Add(1) <= failures {
+					w.WriteHeader(status)
+				}
+				_, _ = w.Write(good)
+			}))
+			limited, cancel := context.WithCancel(ctx)
+			if failures > 2 {
+				limited, cancel = context.WithTimeout(ctx, time.Second)
+			}
+			_, err := session.Discover(limited, server.URL)
+			cancel()
+			server.Close()
+			var refused *session.ConfigError
+			switch {
+			case status == 500 && (calls.Load() != 1 || !errors.As(err, &refused) || refused.Busy):
+				t.Errorf("%d: %d calls, %v", status, calls.Load(), err)
+			case status != 500 && failures == 2 && (err != nil || calls.Load() != 3):
+				t.Errorf("%d: %d calls, %v", status, calls.Load(), err)
+			case status != 500 && failures > 2 && (calls.Load() < 2 || !errors.As(err, &refused) || !refused.Busy):
+				t.Errorf("%d: %d calls, %v", status, calls.Load(), err)
+			}
+		}
 	}
 }
 

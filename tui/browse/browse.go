@@ -345,7 +345,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 	case graceOver:
 		if m.gen == p.gen {
 			p.slow = true
-			if p.asked != nil {
+			if p.asked != nil && p.wanted == "" { // a typed path that is not there opens nothing
 				return p.show(*p.asked)
 			}
 			p.dirty()
