@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -179,29 +180,31 @@ func TestDiscoverIsPatient(t *testing.T) {
 	}
 	for _, status := range []int{429, 502, 503, 504, 500} {
 		for _, failures := range []int32{2, 1000} {
-			var calls atomic.Int32
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				if calls.Add(1) <= failures {
-					w.WriteHeader(status)
+			t.Run(fmt.Sprintf("%d, %d times", status, failures), func(t *testing.T) {
+				t.Parallel()
+				var calls atomic.Int32
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					if calls.Add(1) <= failures {
+						w.WriteHeader(status)
+					}
+					_, _ = w.Write(good)
+				}))
+				defer server.Close()
+				_, err := session.Discover(ctx, server.URL)
+				var refused *session.ConfigError
+				switch {
+				case status == 500:
+					if calls.Load() != 1 || !errors.As(err, &refused) || refused.Busy {
+						t.Errorf("%d calls, %v", calls.Load(), err)
+					}
+				case failures == 2:
+					if err != nil || calls.Load() != 3 {
+						t.Errorf("%d calls, %v", calls.Load(), err)
+					}
+				case calls.Load() < 3 || !errors.As(err, &refused) || !refused.Busy:
+					t.Errorf("%d calls, %v", calls.Load(), err)
 				}
-				_, _ = w.Write(good)
-			}))
-			limited, cancel := context.WithCancel(ctx)
-			if failures > 2 {
-				limited, cancel = context.WithTimeout(ctx, time.Second)
-			}
-			_, err := session.Discover(limited, server.URL)
-			cancel()
-			server.Close()
-			var refused *session.ConfigError
-			switch {
-			case status == 500 && (calls.Load() != 1 || !errors.As(err, &refused) || refused.Busy):
-				t.Errorf("%d: %d calls, %v", status, calls.Load(), err)
-			case status != 500 && failures == 2 && (err != nil || calls.Load() != 3):
-				t.Errorf("%d: %d calls, %v", status, calls.Load(), err)
-			case status != 500 && failures > 2 && (calls.Load() < 2 || !errors.As(err, &refused) || !refused.Busy):
-				t.Errorf("%d: %d calls, %v", status, calls.Load(), err)
-			}
+			})
 		}
 	}
 }
