@@ -21,7 +21,7 @@ import (
 var local = map[string]bool{
 	"demo": true, "serve": true, "man": true, "version": true, "config": true, "profiles list": true, "profiles use": true, "profiles show": true,
 	"profiles remove": true, "audit backup": true, "audit verify": true, "audit reindex": true, "audit restart": true, "audit witness": true,
-	"login": true, "logout": true, "configure": true, "help": true, "__line": true,
+	"marks show": true, "marks save": true, "marks remove": true, "login": true, "logout": true, "configure": true, "help": true, "__line": true,
 }
 
 // words are values for the placeholders of a command's use.
