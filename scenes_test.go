@@ -185,7 +185,14 @@ func (s *terminal) signsOut() {
 	s.keys("i")
 	s.shows("sign out")
 	s.keys("o")
-	s.shows("Sign in", "Password")
+	asked := false
+	s.until("the sign-in", func(screen string) bool {
+		if !asked && strings.Contains(screen, "enter sign out") { // transfers are running
+			asked = true
+			s.keys("enter")
+		}
+		return strings.Contains(screen, "Sign in") && strings.Contains(screen, "Password")
+	})
 	s.keys("\x1b[Z", "\x15") // back to the field of the user name, which is kept
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"usher/backend/access"
 	"usher/backend/accessrequest"
 	"usher/backend/api"
+	"usher/backend/api/shape"
 	"usher/backend/event"
 	"usher/backend/grant"
 )
@@ -103,7 +103,7 @@ func (b *Backend) asking(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if in.After != "" && !askID().MatchString(in.After) {
+	if in.After != "" && !askID.Matches(in.After) {
 		return nil, fail(api.BadRequest, errors.New("asking"))
 	}
 	set, err := r.admin("access requests")
@@ -133,7 +133,8 @@ func (b *Backend) asking(r *request) (any, error) {
 	return out, nil
 }
 
-func askID() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{16}$`) }
+// askID is the form of a request's ID.
+var askID = shape.NewForm(`^[0-9a-f]{16}$`)
 
 // answer closes a request. An approval adds a grant, and the change of the grants has
 // its event and that of the answer. Without a change the answer is recorded alone.
@@ -142,7 +143,7 @@ func (b *Backend) answer(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if !askID().MatchString(in.Request) || !askText(in.Reason) || len(in.Group) > maxUsername {
+	if !askID.Matches(in.Request) || !askText(in.Reason) || len(in.Group) > maxUsername {
 		return nil, fail(api.BadRequest, errors.New("answer"))
 	}
 	set, err := r.adminNow("access answer " + in.Request)
