@@ -86,17 +86,6 @@ func TestTokensAreForThisServer(t *testing.T) {
 	}
 }
 
-func passwordOf(t testing.TB, w *demotest.Demo, username string) string {
-	t.Helper()
-	for _, p := range w.People {
-		if p.Username == username {
-			return p.Password
-		}
-	}
-	t.Fatalf("there is no %s", username)
-	return ""
-}
-
 type stored struct {
 	token string
 	aud   any

@@ -232,3 +232,14 @@ func (s *terminal) address() (all string) {
 	}
 	return all
 }
+
+func passwordOf(t testing.TB, w *demotest.Demo, username string) string {
+	t.Helper()
+	for _, p := range w.People {
+		if p.Username == username {
+			return p.Password
+		}
+	}
+	t.Fatalf("there is no %s", username)
+	return ""
+}
