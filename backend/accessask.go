@@ -61,7 +61,7 @@ func (b *Backend) ask(r *request) (any, error) {
 }
 
 // askText reports whether a text of a person is short enough.
-func askText(s string) bool { return len(s) <= accessrequest.MaxReason && utf8.ValidString(s) }
+func askText(s string) bool { return len(s) <= api.MaxAskReason && utf8.ValidString(s) }
 
 func askFailure(err error) error {
 	switch {

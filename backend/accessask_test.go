@@ -361,7 +361,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	ada, alan, admin := at(t, w.SignIn(t, "ada"), server), at(t, w.SignIn(t, "alan"), server), at(t, w.SignIn(t, "margaret"), server)
 	ctx, stored := t.Context(), 0
 	for i := range 1000 {
-		_, err := ada.Ask(ctx, api.AskRequest{Bucket: "builds", Key: fmt.Sprint("folder-", i, "/"), Reason: strings.Repeat("r", accessrequest.MaxReason)})
+		_, err := ada.Ask(ctx, api.AskRequest{Bucket: "builds", Key: fmt.Sprint("folder-", i, "/"), Reason: strings.Repeat("r", api.MaxAskReason)})
 		switch {
 		case err == nil:
 			stored++
@@ -383,7 +383,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	if err != nil || len(out.Requests) != accessrequest.MaxOpen+1 || out.More {
 		t.Errorf("%d requests, %v", len(out.Requests), err)
 	}
-	if _, err := ada.Ask(ctx, api.AskRequest{Bucket: "builds", Reason: strings.Repeat("r", accessrequest.MaxReason+1)}); codeOf(err) != api.BadRequest {
+	if _, err := ada.Ask(ctx, api.AskRequest{Bucket: "builds", Reason: strings.Repeat("r", api.MaxAskReason+1)}); codeOf(err) != api.BadRequest {
 		t.Errorf("a long reason: %v", err)
 	}
 	for _, bad := range []api.AskRequest{{Bucket: ""}, {Bucket: "B"}, {Bucket: "builds", Key: "a\x00b"}, {Bucket: "builds", Key: strings.Repeat("a", 1025)}} {

@@ -19,10 +19,9 @@ import (
 
 // Bounds of the requests.
 const (
-	Life      = 30 * 24 * time.Hour // of a request, and of an answer
-	MaxReason = 500                 // bytes
-	MaxOpen   = 10                  // open requests of one person
-	MaxKept   = 1000                // requests of all people, with the answered ones
+	Life    = 30 * 24 * time.Hour // of a request, and of an answer
+	MaxOpen = 10                  // open requests of one person
+	MaxKept = 1000                // requests of all people, with the answered ones
 )
 
 // State is the state of a request.

@@ -132,7 +132,7 @@ type Pane struct {
 	proposals proposals
 	memory    memory
 
-	loadingSet string // its name
+	loadingSet string // the name of the set of marks that is requested
 
 	field    pane.Field
 	typing   use

@@ -1,6 +1,8 @@
 package browse
 
 import (
+	"fmt"
+
 	tea "charm.land/bubbletea/v2"
 
 	"usher/backend/safetext"
@@ -103,7 +105,7 @@ func (p *Pane) whyNoWidth(a keys.Action) string {
 	case p.Env.Lines:
 		return "Widths: there are no panes in lines."
 	case !p.beside(inTree):
-		return "Widths: only windows of 110 columns or more have several panes."
+		return fmt.Sprintf("Widths: only windows of %d columns or more have several panes.", wide)
 	}
 	was, wasDetails := p.widths()
 	now, nowDetails := widths(p.w, p.adjusted(a))

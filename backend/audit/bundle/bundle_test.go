@@ -442,8 +442,10 @@ func TestTheRetentionBehindARange(t *testing.T) {
 	}
 }
 
-func TestCosignedCheckpoint(t *testing.T) {
-	l := newLog(t, 40)
+// cosigned returns an export with a cosigned checkpoint of the present log, and the
+// policy with its witness.
+func (l *log) cosigned(t testing.TB, o options) content {
+	t.Helper()
 	older := l.head(t)
 	secret, err := checkpoint.GenerateWitness(rand.Reader, "witness.example.com")
 	if err != nil {
@@ -462,11 +464,20 @@ func TestCosignedCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.export(t, options{query: "who:ada"})
-	c.Cosigned, c.Witnesses = slices.Concat(note, line, []byte("— unknown.example.com AAAAAAAA\n")), policy
+	c := l.export(t, o)
+	c.Cosigned, c.Witnesses = slices.Concat(note, line), policy
 	if c.CosignedProof, err = tlog.ProveTree(int64(len(l.leaves)), older.Size, l.hashes(t)); err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+func TestCosignedCheckpoint(t *testing.T) {
+	l := newLog(t, 40)
+	older := l.head(t)
+	c := l.cosigned(t, options{query: "who:ada"})
+	c.Cosigned = append(c.Cosigned, "— unknown.example.com AAAAAAAA\n"...)
+	policy := c.Witnesses
 	raw := write(t, c)
 	r, err := bundle.Verify(t.Context(), bytes.NewReader(raw), int64(len(raw)), bundle.Check{Key: &l.signer.Verifier, Policy: policy})
 	if err != nil || r.FaultCount > 0 || r.Witnessed != older.Size || !r.Satisfied {

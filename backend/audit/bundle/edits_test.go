@@ -3,7 +3,6 @@ package bundle_test
 import (
 	"archive/tar"
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,10 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"usher/backend/audit/bundle"
-	"usher/backend/audit/checkpoint"
 	"usher/backend/event"
 )
 
@@ -72,30 +68,7 @@ func evidence(t *testing.T) (*log, []byte) {
 	l := newLog(t, 60)
 	l.add(event.Event{ID: "01K" + strings.Repeat("9", 23), Time: start.Add(100 * time.Hour), Action: event.SessionStart, Outcome: event.Allowed,
 		User: event.User{Sub: "sub", Username: "ada"}, Groups: event.HashGroups(groups), GroupNames: groups})
-	older := l.head(t)
-	secret, err := checkpoint.GenerateWitness(rand.Reader, "witness.example.com")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := checkpoint.NewCosigner(secret, func() time.Time { return start })
-	if err != nil {
-		t.Fatal(err)
-	}
-	note := l.sign(t, older)
-	line, err := w.Cosign(note)
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := checkpoint.ParsePolicy("log " + l.signer.Key() + "\nwitness one " + w.Key() + "\nquorum one\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := l.export(t, options{query: "who:ada", complete: true})
-	c.Cosigned, c.Witnesses = slices.Concat(note, line), policy
-	if c.CosignedProof, err = tlog.ProveTree(int64(len(l.leaves)), older.Size, l.hashes(t)); err != nil {
-		t.Fatal(err)
-	}
-	return l, write(t, c)
+	return l, write(t, l.cosigned(t, options{query: "who:ada", complete: true}))
 }
 
 // edits are the changes that a person makes to an unpacked export before it is packed
