@@ -149,7 +149,7 @@ func (a *accessRequest) Handle(msg tea.Msg) tea.Cmd {
 			a.wrong = pane.Sentence(msg.err, a.server).String()
 			return pane.Send(pane.Failed{Err: msg.err})
 		}
-		say := fmt.Sprintf("Your administrators have the request. It ends after %d days without an answer. The answer: usher access request --list", msg.out.Days)
+		say := fmt.Sprintf("The request is sent. Its answer: usher access request --list. It ends after %d days without one.", msg.out.Days)
 		return tea.Sequence(pane.Send(dialog.Hide{Dialog: a}), pane.Send(pane.Answered{}), pane.Send(pane.Say{Text: safetext.New(say), Tone: pane.Good}))
 	}
 	return nil

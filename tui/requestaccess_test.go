@@ -47,7 +47,7 @@ func TestRequestAccessFromTheField(t *testing.T) {
 		fails = nil
 		w.Press("enter")
 		w.Wait(2 * time.Second)
-		w.Want(t, "Your administrators have the request. It ends after 30 days")
+		w.Want(t, "The request is sent. Its answer: usher access request --list.")
 		w.Not(t, "enter send")
 		want := api.AskRequest{Bucket: "company-reports", Key: "board/", Reason: "audit 2026"}
 		if len(got) != 2 || got[0] != want || got[1] != want {
