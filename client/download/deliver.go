@@ -115,7 +115,8 @@ func openPart(to target, f *part.Folder, name string, p plan, begun, oneRead boo
 		return nil, err
 	}
 	file.Begin(begun)
-	if file.Named() && !file.Begun() && !p.taken {
+	// Another process can have finished the part that this one saw, before the lock.
+	if file.Named() && file.Size() == 0 && !p.taken {
 		if _, err := f.Lstat(filepath.Base(p.path)); err == nil {
 			file.Remove()
 			return nil, part.ErrArrived
