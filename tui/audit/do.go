@@ -148,6 +148,8 @@ func (p *Pane) Why(a keys.Action) safetext.Text {
 		}
 		f := p.chosen()
 		switch {
+		case f == nil && p.asked != nil:
+			return safetext.New("The log is still being read. The key works once its events are here.")
 		case f == nil:
 			return safetext.New("There is no event here.")
 		case (a == keys.Touched || a == keys.CopyPath) && !f.named:

@@ -262,6 +262,22 @@ func TestMessagesPrintNothingRaw(t *testing.T) {
 	}
 }
 
+// A key before the first answer names the reading, and a log without an event names that.
+func TestKeyBeforeTheFirstAnswer(t *testing.T) {
+	p := newPane(t, &counting{}, theme.Options{})
+	p.Opened()
+	if why := p.Why(keys.Enter).String(); !strings.Contains(why, "still being read") {
+		t.Errorf("before the answer: %q", why)
+	}
+	if head := p.View(120, 37); strings.Contains(head, "newest first") {
+		t.Errorf("an order of events before the first one:\n%s", head)
+	}
+	p.Handle(answered{of: p.asked, log: (*ledger)(nil).with(newest, api.AuditQueryResponse{})})
+	if why := p.Why(keys.Enter).String(); why != "There is no event here." {
+		t.Errorf("after the answer: %q", why)
+	}
+}
+
 // Update and View make no calls, and an unchanged state has an unchanged frame.
 func TestNoCallsInUpdateOrView(t *testing.T) {
 	b := &counting{events: payloads()}

@@ -249,6 +249,8 @@ func (p *Pane) note() string {
 	switch {
 	case p.asked != nil && p.slow && p.asked.reading != latest:
 		return "reading the log" + p.Env.Theme.Glyphs.Ellipsis
+	case p.asked != nil && rows == 0:
+		return ""
 	case p.tail.on && p.log.newer.end:
 		return "following, newest first"
 	case p.tail.on:
