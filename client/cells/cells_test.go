@@ -109,3 +109,20 @@ func TestOneMeasure(t *testing.T) {
 		t.Errorf("only %d files were read", files)
 	}
 }
+
+func TestUncertain(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": false, "plain.csv": false, "mañana … ✓": false, "東京-気温.csv": false, "서울": false, "погода": false,
+		"\x1b[31mred\x1b[m": false,
+		"मौसम":              true, "น้ำ": true, "❤\ufe0f": true, "e\u0301": true, "a 👩🏽‍🔬": true, "soft\u00adhyphen": true,
+	} {
+		if cells.Uncertain(text) != want {
+			t.Errorf("%q: not %v", text, want)
+		}
+	}
+	for _, name := range names { // a name about which the measures differ is uncertain
+		if ansi.StringWidth(name) != ansi.StringWidthWc(name) && !cells.Uncertain(name) {
+			t.Errorf("%q", name)
+		}
+	}
+}

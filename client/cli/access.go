@@ -126,7 +126,7 @@ func (a *app) accessWho(cmd *cobra.Command, args []string) error {
 		}
 		t.add(safe(g.Group), part(g.Whole), strings.Join(by, "; "))
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 	fmt.Fprintln(a.Out)
 	t = table{}
 	t.add("PERSON", "READS", "THROUGH")
@@ -137,7 +137,7 @@ func (a *app) accessWho(cmd *cobra.Command, args []string) error {
 		}
 		t.add(name, part(p.Whole), safe(strings.Join(p.Groups, ", ")))
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 	return nil
 }
 
@@ -249,7 +249,7 @@ func (a *app) grantTable(all []api.Grant) {
 		}
 		t.add(safe(g.Group), safe(g.Effect), safe(grantPath(g)), from, until, safe(g.Reason))
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 }
 
 // diffGrants sends the text as JSON, which may need two bytes for one byte.

@@ -108,7 +108,7 @@ func (a *app) listAsked(ctx context.Context) error {
 	case len(out.Requests) == 0:
 		fmt.Fprintln(a.Out, "You have no requests for access.")
 	default:
-		t.write(a.Out)
+		a.writeTable(&t)
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (a *app) listAsking(ctx context.Context) error {
 	case n == 0:
 		fmt.Fprintln(a.Out, "There are no open requests.")
 	default:
-		t.write(a.Out)
+		a.writeTable(&t)
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (a *app) accessReview(ctx context.Context, where api.Path) error {
 	if a.json {
 		return nil
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 	if !fromLog && a.ErrTTY {
 		fmt.Fprintln(a.Err, "Times and last uses are from the audit log, which is for auditors.")
 	}

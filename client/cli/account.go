@@ -185,7 +185,7 @@ func (a *app) whoami(ctx context.Context) error {
 	t.add("since", who.SessionStart.Local().Format("2006-01-02 15:04"))
 	t.add("stored", map[string]string{"file": "in a file that only you can read", "keyring": "in a file, sealed with a key in your keyring"}[storedIn(conn.session)])
 	t.add("revocation", fmt.Sprintf("takes effect within %d s", who.BoundSeconds))
-	t.write(a.Out)
+	a.writeTable(&t)
 	return nil
 }
 

@@ -218,7 +218,7 @@ func (t *auditTable) flush() {
 		e := r.Event
 		out.add(e.Time.UTC().Format("2006-01-02 15:04:05.000"), safe(e.User.Username), action(r), outcome(r), subject(e), safe(e.SourceIP), reason(e))
 	}
-	out.write(t.Out)
+	t.writeTable(&out)
 	t.widths, t.kept = out.widths, nil
 }
 

@@ -214,7 +214,7 @@ func (b *auditBy) print(by []event.By, query string, groups []event.Group, sent 
 		t.add(append(cells, quantity.Count(g.Events), c.Files, c.Released, s3, c.Reported, c.Denied,
 			g.First.UTC().Format("2006-01-02 15:04:05"), g.Last.UTC().Format("2006-01-02 15:04:05"))...)
 	}
-	t.write(b.Out)
+	b.writeTable(&t)
 	if sent != nil && !b.quiet {
 		sent.note(b.app)
 	}

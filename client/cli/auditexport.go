@@ -210,7 +210,7 @@ func (a *app) reviews(ctx context.Context) error {
 	case len(answer.Reviews) == 0 && !a.json:
 		fmt.Fprintln(a.Err, "The server's configuration requires no reviews.")
 	case !a.json:
-		t.write(a.Out)
+		a.writeTable(&t)
 	}
 	if overdue > 0 {
 		return &failedError{text: quantity.Plural(overdue, "review is", "reviews are") + " overdue.", exit: api.ExitMixed, code: "overdue"}

@@ -111,7 +111,7 @@ func (a *app) policies(ctx context.Context, file string) error {
 	for _, line := range all {
 		t.add(line.Time.UTC().Format("2006-01-02 15:04:05"), safe(line.Version), safe(line.Who), safe(line.Reason))
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 	if len(all) == 0 {
 		a.hint("The log names no version of the grants.")
 	}

@@ -86,7 +86,7 @@ func (q *auditQuestions) list() {
 		t.add(cell, x.Name, x.Title)
 	}
 	if !q.json {
-		t.write(q.Out)
+		q.writeTable(&t)
 	}
 }
 
@@ -134,7 +134,7 @@ func (q *auditQuestions) answer(ctx context.Context, ask question.Question, quer
 	case len(rows) == 0 && !q.quiet:
 		fmt.Fprintln(q.Err, "There is none in this range.")
 	case len(rows) > 0 && !q.json:
-		t.write(q.Out)
+		q.writeTable(&t)
 	}
 	q.mayMiss(out.Lag)
 	if cut {

@@ -178,7 +178,7 @@ func (a *app) introduceDemo(demo RunningDemo, o DemoOptions) {
 	for _, p := range f.People {
 		t.add("  "+p.Username, p.Password, p.About())
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 	for _, p := range f.People {
 		if p.TOTPSecret != "" {
 			fmt.Fprintf(a.Out, "\n%s, secret of the authenticator app %s\n", demo.codeLine(p.Username), p.TOTPSecret)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"usher/backend/api"
 	"usher/client/cells"
@@ -357,10 +356,8 @@ func (s *deployScreen) draw(l DeployLine) {
 		full := barCells * l.Done / l.Total
 		text = fmt.Sprintf("[%s%s] %s  %s", strings.Repeat("#", full), strings.Repeat("-", barCells-full), counted(l), text)
 	}
-	if f, ok := s.Err.(interface{ Fd() uintptr }); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 1 {
-			text = cells.Truncate(text, width-1, "")
-		}
+	if width := terminalWidth(s.Err); width > 1 {
+		text = cells.Truncate(text, width-1, "")
 	}
 	s.status.show(text)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"usher/client/cells"
 )
@@ -26,13 +25,14 @@ const (
 
 // helpWidth returns the width of the terminal, within bounds.
 func (a *app) helpWidth() int {
-	width := narrowHelp
-	if f, ok := a.Out.(interface{ Fd() uintptr }); ok && a.OutTTY {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-			width = w
-		}
-	} else if w, err := strconv.Atoi(a.Getenv("COLUMNS")); err == nil && w > 0 {
+	width := 0
+	if a.OutTTY {
+		width = terminalWidth(a.Out)
+	} else if w, err := strconv.Atoi(a.Getenv("COLUMNS")); err == nil {
 		width = w
+	}
+	if width <= 0 {
+		width = narrowHelp
 	}
 	return min(max(width, 20), widestHelp)
 }

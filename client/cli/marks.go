@@ -86,7 +86,7 @@ func (a *app) listMarks(store places.Store, _ []string) error {
 	if len(state.Sets) == 0 {
 		a.hint("There are no sets. In the browser, mark files and press M and w, or run usher marks save.")
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 	return nil
 }
 

@@ -104,7 +104,7 @@ func (a *app) listProfiles() error {
 		}
 		t.add(mark+" "+safe(name), safe(p.Server), safe(line.Organisation))
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 	return nil
 }
 
@@ -122,7 +122,7 @@ func (a *app) showProfile(name string) error {
 		t.add(line[0], safe(line[1]))
 	}
 	t.add("default", map[bool]string{true: "yes", false: "no"}[name == a.Folders.Default()])
-	t.write(a.Out)
+	a.writeTable(&t)
 	return nil
 }
 
@@ -173,7 +173,7 @@ usher config
 				}
 				t.add(v.Name, safe(v.Value), v.From)
 			}
-			t.write(a.Out)
+			a.writeTable(&t)
 			return nil
 		}),
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
-	"golang.org/x/term"
 
 	"usher/client/cells"
 	"usher/client/download"
@@ -163,10 +162,8 @@ func middle(s string, most int) string {
 }
 
 func (r *report) width() int {
-	if f, ok := r.Err.(interface{ Fd() uintptr }); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-			return w
-		}
+	if w := terminalWidth(r.Err); w > 0 {
+		return w
 	}
 	return 80
 }

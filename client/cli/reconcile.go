@@ -193,7 +193,7 @@ func (r *reconcileRun) section(title string, head []string, n int, row func(int)
 	for i := range min(n, listed) {
 		t.add(row(i)...)
 	}
-	t.write(r.Out)
+	r.writeTable(&t)
 	if n > listed {
 		fmt.Fprintf(r.Out, "and %d more: --json has all\n", n-listed)
 	}

@@ -119,7 +119,7 @@ func (a *app) printFacts(f facts) {
 		line("parts", fmt.Sprintf("%s of %s", quantity.Count(f.Parts.Count), quantity.Size(f.Parts.Size)))
 	}
 	line("grant", safe(f.Grant))
-	t.write(a.Out)
+	a.writeTable(&t)
 }
 
 // sumOf formats a checksum as sum prints it: ALGORITHM:HEX, of an object in parts

@@ -12,9 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
+	"golang.org/x/term"
 
 	"usher/backend/api/shape"
 	"usher/backend/safetext"
@@ -74,6 +76,25 @@ type table struct {
 	rows   [][]string
 	widest int   // cells of a padded column at most; 0: no limit
 	widths []int // of the columns at least; write sets them
+	screen int   // cells of the terminal: a column after text of uncertain width begins at its absolute position; 0: no terminal
+}
+
+// terminalWidth returns the cells of a line of the terminal that w writes to; 0 without one.
+func terminalWidth(w io.Writer) int {
+	if f, ok := w.(interface{ Fd() uintptr }); ok {
+		if cells, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return cells
+		}
+	}
+	return 0
+}
+
+// writeTable prints a table on stdout.
+func (a *app) writeTable(t *table) {
+	if a.OutTTY && a.Getenv("TERM") != "dumb" {
+		t.screen = terminalWidth(a.Out)
+	}
+	t.write(a.Out)
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
@@ -95,10 +116,16 @@ func (t *table) write(w io.Writer) {
 	}
 	for _, row := range t.rows {
 		var line strings.Builder
+		column := 1
 		for i, cell := range row {
 			line.WriteString(cell)
-			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", max(widths[i]-cells.Width(cell), 0)+2))
+			if i == len(row)-1 {
+				break
+			}
+			line.WriteString(strings.Repeat(" ", max(widths[i]-cells.Width(cell), 0)+2))
+			column += max(widths[i], cells.Width(cell)) + 2
+			if column <= t.screen && cells.Uncertain(cell) {
+				line.WriteString(ansi.CursorHorizontalAbsolute(column))
 			}
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))

@@ -85,6 +85,26 @@ func TestTableKeepsColumnsUnderWideNames(t *testing.T) {
 	}
 }
 
+// On a terminal, a column after a name of uncertain width begins at its position. A
+// position behind the end of the line would be in the wrong line.
+func TestTablePlacesColumnsAfterUncertainNames(t *testing.T) {
+	for screen, want := range map[int]string{
+		0:  "मौसम   x     y\nabcde  財務  y\n",
+		80: "मौसम   \x1b[8Gx     y\nabcde  財務  y\n",
+		8:  "मौसम   \x1b[8Gx     y\nabcde  財務  y\n",
+		7:  "मौसम   x     y\nabcde  財務  y\n",
+	} {
+		b := table{screen: screen}
+		b.add("मौसम", "x", "y")
+		b.add("abcde", "財務", "y")
+		var out bytes.Buffer
+		b.write(&out)
+		if out.String() != want {
+			t.Errorf("%d cells: %q", screen, out.String())
+		}
+	}
+}
+
 // The carets are under the wrong word, even after escaped or wide text.
 func TestFilterCaret(t *testing.T) {
 	for query, want := range map[string]string{

@@ -110,7 +110,7 @@ func (a *app) usersList(o *PoolOptions) *cobra.Command {
 				}
 				t.add(safe(u.Username), safe(u.Email), enabledWord(u.Enabled), safe(u.Status), u.Created.Format(time.DateOnly))
 			})
-			t.write(a.Out)
+			a.writeTable(&t)
 			return err
 		}),
 	}
@@ -248,6 +248,6 @@ func (a *app) listGroups(ctx context.Context, p People) error {
 		}
 		t.add(safe(g.Name), safe(g.About))
 	}
-	t.write(a.Out)
+	a.writeTable(&t)
 	return nil
 }

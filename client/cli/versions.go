@@ -114,7 +114,7 @@ func (a *app) versionsOf(ctx context.Context, conn connection, p api.Path) error
 				t.add(line.cells()...)
 			}
 		}
-		t.write(a.Out)
+		a.writeTable(&t)
 		if err := a.unwritten(); err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 
 	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
+
+	"usher/client/cells"
 )
 
 // row writes the differences of a row.
@@ -184,7 +186,7 @@ func ground(pen *pen, line uv.Line, x, end int) {
 // terminal.
 func uneven(line uv.Line) bool {
 	for x := range line {
-		if c := &line[x]; len(c.Content) != 1 && (c.Width != 1 || !narrow(c.Content)) {
+		if c := &line[x]; len(c.Content) != 1 && (c.Width != 1 || !cells.Narrow(c.Content)) {
 			return true
 		}
 	}
@@ -193,21 +195,5 @@ func uneven(line uv.Line) bool {
 
 // disputed reports whether terminals differ in the width of a character.
 func disputed(c *uv.Cell) bool {
-	return len(c.Content) != 1 && !narrow(c.Content) && !wide(c)
-}
-
-// narrow reports whether a character has one cell in every terminal: one code point of
-// European letters, signs, lines and blocks.
-func narrow(s string) bool {
-	r, n := utf8.DecodeRuneInString(s)
-	return n == len(s) && (r < 0x300 && r != 0xad || r >= 0x370 && r < 0x483 || r >= 0x48a && r < 0x530 ||
-		r >= 0x2010 && r < 0x2028 || r >= 0x2030 && r < 0x205f || r >= 0x2190 && r < 0x231a || r >= 0x2500 && r < 0x25fd || r == 0x2713 || r == 0x2717)
-}
-
-// wide reports whether a character has two cells in every terminal: one code point of
-// Chinese, Japanese or Korean.
-func wide(c *uv.Cell) bool {
-	r, n := utf8.DecodeRuneInString(c.Content)
-	return c.Width == 2 && n == len(c.Content) &&
-		(r >= 0x3041 && r <= 0x3096 || r >= 0x30a0 && r < 0x3100 || r >= 0x3400 && r < 0x4dc0 || r >= 0x4e00 && r < 0xa000 || r >= 0xac00 && r < 0xd7a4)
+	return len(c.Content) != 1 && !cells.Narrow(c.Content) && !(c.Width == 2 && cells.Wide(c.Content))
 }
