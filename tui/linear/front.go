@@ -168,7 +168,7 @@ func (f *Front) announce() {
 		if now.State != was.State {
 			f.line(now.State)
 		}
-		if answer {
+		if answer || len(was.Info) == 0 { // the first Info can follow a title that was announced during a call
 			f.line(Join(added(was.Info, now.Info)...))
 		}
 	}

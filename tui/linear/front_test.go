@@ -135,6 +135,16 @@ func TestFront(t *testing.T) {
 			l.send(change(func(s *linear.Scene) { s.Info, s.Row.Text = linear.Infos("4 rows", "by name"), "file 1 of 4" }))
 			l.want()
 		}},
+		{"a slow page has its rows announced once they are there", func(l *listener) {
+			l.send(change(func(s *linear.Scene) { s.Title, s.Info, s.Row = "Folder slow", nil, linear.Row{} }))
+			l.want("Folder slow.")
+			l.send(change(func(s *linear.Scene) {
+				s.Info, s.Row = linear.Infos("200 rows and more"), linear.Row{ID: "a.csv", Text: "file 1 of 200: a.csv"}
+			}))
+			l.want("200 rows and more", "file 1 of 200: a.csv")
+			l.send(change(func(s *linear.Scene) { s.Info = linear.Infos("400 rows and more") }))
+			l.want()
+		}},
 		{"a field ends with its text", func(l *listener) {
 			l.send(change(func(s *linear.Scene) { s.Field.Label = "Filter" }))
 			l.want("Filter, text field.")

@@ -21,7 +21,7 @@ import (
 type Words struct {
 	Title string   // "Folder builds/usher/"
 	State string   // announced at each change: "listing", the reason of an empty page
-	Info  []string // announced with the title; each change of a part after a key: "17 rows", "by name"
+	Info  []string // announced once it is there; each change of a part after a key: "17 rows", "by name"
 	Place string   // announced with the title, and by the key that repeats: "line 40 of 779"
 	Text  []string // each new line is announced
 	Lines Lines    // of a document
