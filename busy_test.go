@@ -51,6 +51,7 @@ func TestSceneFilterOfALargeFolder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a smaller folder is read before the server is busy")
 	}
+	t.Parallel()
 	const rows, all = 200_000, "200,000"
 	w := demotest.Start(t, demo.Options{})
 	fill(t, w, rows, func(i int) string { return fmt.Sprintf("huge/%06d.csv", i) })

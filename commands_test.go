@@ -17,6 +17,7 @@ import (
 // a filter and an argument. No command prints it unescaped, neither to stdout nor
 // to stderr.
 func TestCommandsEscapeTheirOutput(t *testing.T) {
+	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	c := commands{t: t, home: t.TempDir(), server: w.Server}
 	for _, p := range w.People {

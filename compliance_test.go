@@ -199,6 +199,7 @@ func TestComplianceChecks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs the checks")
 	}
+	t.Parallel()
 	for _, tool := range []string{"bash", "curl", "grep", "tail"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip(err)

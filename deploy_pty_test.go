@@ -46,6 +46,7 @@ func functionZip(t *testing.T) string {
 // questions, and usher login. CloudFormation and the storage of the stack are
 // scripted; the pool and the server are the demo's.
 func TestDeployAndLogin(t *testing.T) {
+	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	a := deploytest.New(t)
 	a.URL, a.Region, a.Pool, a.Client = w.Server, w.Region, w.UserPoolID, w.ClientID

@@ -55,6 +55,7 @@ func TestEveryCommandFails(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test plays the table")
 	}
+	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	grants, err := os.ReadFile(w.GrantsFile)
 	if err != nil {

@@ -118,6 +118,7 @@ var notHere = []struct{ begins, reason string }{
 // Every example of the help, the README and the documents works for an account of
 // the demo. An example that can't run here is a valid command line.
 func TestExamplesRun(t *testing.T) {
+	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	homes := map[string]string{}
 	for _, name := range []string{"alan", "margaret", "grace"} {

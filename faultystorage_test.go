@@ -106,6 +106,7 @@ func refusing(w http.ResponseWriter, r *http.Request, _, key string) bool {
 // With the same storage the browser shows each row once, no row that was not
 // requested, and the reason in place of a folder that cannot be listed.
 func TestBrowserWithFaultyStorage(t *testing.T) {
+	t.Parallel()
 	fake := objecttest.New(t)
 	stock(fake)
 	w := demotest.StartOn(t, func(*sandbox.Sandbox) demotest.Storage { return demotest.Storage{Endpoint: fake.URL} })

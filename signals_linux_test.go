@@ -174,6 +174,7 @@ func (j *job) ended(signal syscall.Signal) {
 // Signals and suspensions at each step of a sign-in restore the terminal too. A
 // suspended field is shown again and takes keys.
 func TestSignalsDuringTheSignIn(t *testing.T) {
+	t.Parallel()
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)

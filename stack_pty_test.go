@@ -27,6 +27,7 @@ func TestMainJobOnAStack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a pty")
 	}
+	t.Parallel()
 	w := demotest.Start(t, demo.Options{Stack: true})
 	s, work := open(t, w, 120, 40)
 	s.signIn(w, "grace")
