@@ -83,6 +83,8 @@ func rules() []rule {
 		{"usher/backend/audit/bundle", "usher", []string{"usher/backend/audit/tree", "usher/backend/audit/checkpoint", "usher/backend/event", "usher/backend/safetext"}, "an auditor checks evidence without usher's storage"},
 		{"usher/backend/audit/bundle", "os", nil, "the caller opens the files"},
 		{"usher/backend/audit/bundle", "net", nil, "evidence needs no network"},
+		{"usher/client/groupsum", "usher", []string{"usher/client/groupsum", "usher/backend/api", "usher/backend/event", "usher/backend/safetext"}, "a count adds groups up, from any source"},
+		{"usher/client/groupsum", "net", nil, "the pages come from a caller"},
 		{"usher/client/evidence", "usher/client", []string{"usher/client/evidence"}, "an export needs one call alone"},
 		{"usher/backend/audit/tiles", "usher", []string{"usher/backend/audit/tree", "usher/backend/audit/checkpoint"}, "an auditor reads sealed objects without usher"},
 		{"usher/backend/audit/tiles", "net", nil, "objects come from a caller"},

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -145,8 +146,36 @@ type Group struct {
 	Denied        int64     `json:"denied"`         // denied decisions
 	First         time.Time `json:"first"`
 	Last          time.Time `json:"last"`
-	Objects       string    `json:"objects,omitempty"` // hashes of the released objects, 8 bytes each, in base64; absent in a count by file
+	Objects       string    `json:"objects,omitempty"` // hashes of the released objects, 8 bytes each, ascending, in base64; absent in a count by file
 }
+
+// Join adds the counts of another part of the same group. It leaves Files and Objects
+// alone: their sum needs the objects of both parts.
+func (g *Group) Join(other Group) {
+	g.Events += other.Events
+	g.Releases += other.Releases
+	g.ReleasedBytes += other.ReleasedBytes
+	g.Unsized += other.Unsized
+	g.Reported += other.Reported
+	g.ReportedBytes += other.ReportedBytes
+	g.Denied += other.Denied
+	g.span(other.First, other.Last, other.Name)
+}
+
+// Hashes returns the hashes of the released objects.
+func (g Group) Hashes() ([]uint64, error) {
+	raw, err := base64.StdEncoding.DecodeString(g.Objects)
+	if err != nil || len(raw)%8 != 0 {
+		return nil, errMalformed
+	}
+	all := make([]uint64, 0, len(raw)/8)
+	for ; len(raw) > 0; raw = raw[8:] {
+		all = append(all, binary.BigEndian.Uint64(raw))
+	}
+	return all, nil
+}
+
+var errMalformed = errors.New("a group of events is malformed")
 
 // Denials returns the number of denied decisions that an event represents.
 func (e Event) Denials() int {
@@ -188,7 +217,8 @@ func NewSums(by []By) *Sums {
 	return &Sums{by: by, files: slices.Contains(by, PerFile), groups: map[string]*sum{}}
 }
 
-// Size returns the approximate size of the groups in JSON, in bytes.
+// Size returns the approximate size of the groups in JSON, in bytes. They take about as
+// much memory.
 func (s *Sums) Size() int { return s.size }
 
 // group returns the sum of a group.
@@ -196,7 +226,7 @@ func (s *Sums) group(keys []string) *sum {
 	id := strings.Join(keys, "\x00")
 	g := s.groups[id]
 	if g == nil {
-		g = &sum{Group: Group{Keys: keys}, objects: map[uint64]struct{}{}}
+		g = &sum{Group: Group{Keys: keys}}
 		s.groups[id] = g
 		s.size += len(id) + 300
 	}
@@ -239,13 +269,16 @@ func (s *Sums) object(g *sum, hash uint64) {
 		return
 	}
 	if _, known := g.objects[hash]; !known {
+		if g.objects == nil {
+			g.objects = map[uint64]struct{}{}
+		}
 		g.objects[hash] = struct{}{}
 		s.size += 11
 	}
 }
 
 // span widens the time of a group. The name is that of the newest event.
-func (g *sum) span(first, last time.Time, name string) {
+func (g *Group) span(first, last time.Time, name string) {
 	if g.First.IsZero() || first.Before(g.First) {
 		g.First = first
 	}
@@ -262,25 +295,18 @@ func objectHash(path string) uint64 {
 // Merge adds groups of another part of the events. It refuses groups of another form.
 func (s *Sums) Merge(groups []Group) error {
 	for _, other := range groups {
-		raw, err := base64.StdEncoding.DecodeString(other.Objects)
-		if err != nil || len(raw)%8 != 0 || len(other.Keys) != len(s.by) {
-			return errors.New("a group of events is malformed")
+		hashes, err := other.Hashes()
+		if err != nil || len(other.Keys) != len(s.by) {
+			return errMalformed
 		}
 		g := s.group(other.Keys)
-		g.Events += other.Events
-		g.Releases += other.Releases
-		g.ReleasedBytes += other.ReleasedBytes
-		g.Unsized += other.Unsized
-		g.Reported += other.Reported
-		g.ReportedBytes += other.ReportedBytes
-		g.Denied += other.Denied
+		g.Join(other)
 		if s.files {
 			g.Files = max(g.Files, other.Files)
 		}
-		for ; len(raw) > 0; raw = raw[8:] {
-			s.object(g, binary.BigEndian.Uint64(raw))
+		for _, h := range hashes {
+			s.object(g, h)
 		}
-		g.span(other.First, other.Last, other.Name)
 	}
 	return nil
 }
@@ -314,24 +340,27 @@ func (s *Sums) Groups(order Sort) []Group {
 		if len(g.objects) > 0 {
 			out.Files = len(g.objects)
 			raw := make([]byte, 0, 8*len(g.objects))
-			for h := range g.objects {
+			for _, h := range slices.Sorted(maps.Keys(g.objects)) {
 				raw = binary.BigEndian.AppendUint64(raw, h)
 			}
 			out.Objects = base64.StdEncoding.EncodeToString(raw)
 		}
 		all = append(all, out)
 	}
-	slices.SortFunc(all, func(a, b Group) int {
-		if c := order.compare(a, b); c != 0 {
-			return c
-		}
-		return slices.Compare(a.Keys, b.Keys)
-	})
+	slices.SortFunc(all, order.Compare)
 	return all
 }
 
-// compare compares two groups. SortKey does not distinguish them.
-func (o Sort) compare(a, b Group) int {
+// Compare compares two groups of a count. Equal groups are in the order of their keys.
+func (o Sort) Compare(a, b Group) int {
+	if c := o.counts(a, b); c != 0 {
+		return c
+	}
+	return slices.Compare(a.Keys, b.Keys)
+}
+
+// counts compares the counts of two groups. SortKey has none.
+func (o Sort) counts(a, b Group) int {
 	switch o {
 	case SortEvents:
 		return cmp.Compare(b.Events, a.Events)

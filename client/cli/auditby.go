@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/client/groupsum"
 	"usher/client/quantity"
 	"usher/client/question"
 )
@@ -96,29 +98,30 @@ func (b *auditBy) run(ctx context.Context, what, query string) error {
 	}
 	defer func() { _ = log.close() }()
 	bar := b.searchBar()
-	sums, lag, err := question.By(ctx, log, by, query, bar.reached)
+	count, lag, err := question.By(ctx, log, by, query, bar.reached)
 	bar.end()
 	if err != nil {
 		return forAuditors(err, log.group)
 	}
+	defer func() { _ = count.Close() }()
 	sent, unread, err := b.s3Words(ctx, b.s3, by, query, log)
 	if err != nil {
 		return forAuditors(err, log.group)
 	}
-	groups := sums.Groups(order)
-	cut := b.limit > 0 && len(groups) > b.limit
-	if cut {
-		groups = groups[:b.limit]
+	groups, err := count.Groups(ctx, order)
+	if err != nil {
+		return err
 	}
-	if err := b.print(by, query, groups, sent); err != nil {
+	out := &groupOutput{auditBy: b, by: by, query: query, sent: sent}
+	if err := out.print(ctx, groups); err != nil {
 		return err
 	}
 	b.mayMiss(time.Duration(lag) * time.Second)
 	if err := unread.err(); err != nil {
 		return err
 	}
-	if cut {
-		return cutGroups(len(groups))
+	if b.limit > 0 && groups.Len() > b.limit {
+		return cutGroups(b.limit)
 	}
 	return nil
 }
@@ -172,53 +175,96 @@ func groupLineOf(columns event.Columns, by []event.By, query string, g event.Gro
 	return l
 }
 
-func (b *auditBy) print(by []event.By, query string, groups []event.Group, sent *s3Words) error {
-	filter, err := event.ParseFilter(query, b.Now())
+// groupOutput writes the groups of a count. They can be more than fit into memory.
+type groupOutput struct {
+	*auditBy
+	by      []event.By
+	query   string
+	columns event.Columns
+	sent    *s3Words
+}
+
+func (o *groupOutput) print(ctx context.Context, groups *groupsum.Groups) error {
+	filter, err := event.ParseFilter(o.query, o.Now())
 	if err != nil {
-		return filterError(query, err)
+		return filterError(o.query, err)
 	}
-	columns := event.ColumnsOf(filter, by)
-	if len(groups) == 0 {
-		b.noMatch()
+	o.columns = event.ColumnsOf(filter, o.by)
+	if groups.Len() == 0 {
+		o.noMatch()
 		return nil
 	}
-	if b.json {
-		for _, g := range groups {
-			l := groupLineOf(columns.Of(g), by, query, g)
-			if columns.Released {
-				l.S3 = sent.of(g.Keys)
+	if o.json {
+		return o.each(ctx, groups, func(g event.Group) error {
+			l := groupLineOf(o.columns.Of(g), o.by, o.query, g)
+			if o.columns.Released {
+				l.S3 = o.sent.of(g.Keys)
 			}
-			b.writeJSON(b.Out, l)
-		}
-		return nil
+			o.writeJSON(o.Out, l)
+			return o.unwritten()
+		})
 	}
-	t := table{widest: 60}
-	var head []string
-	for _, x := range by {
-		head = append(head, strings.ToUpper(string(x)))
-	}
-	t.add(append(head, "EVENTS", "FILES", "RELEASED", "S3 SENT", "REPORTED", "DENIED", "FIRST (UTC)", "LAST (UTC)")...)
-	for _, g := range groups {
-		var cells []string
-		for i, x := range by {
-			cells = append(cells, keyCell(x, g, i))
+	return o.table(ctx, groups)
+}
+
+// each calls do with each group, as far as the limit.
+func (o *groupOutput) each(ctx context.Context, groups *groupsum.Groups, do func(event.Group) error) error {
+	left := o.limit
+	for g, err := range groups.All(ctx) {
+		if err != nil {
+			return err
 		}
-		c := question.CellsOf(columns.Of(g), g)
-		s3 := c.Released // "-" if the query leaves releases out
-		if columns.Released {
-			s3 = sent.of(g.Keys).cell()
+		if err := do(g); err != nil || left == 1 {
+			return err
 		}
-		if g.Unsized > 0 {
-			c.Released += fmt.Sprintf(" + %s of unknown size", quantity.Count(g.Unsized))
-		}
-		t.add(append(cells, quantity.Count(g.Events), c.Files, c.Released, s3, c.Reported, c.Denied,
-			g.First.UTC().Format("2006-01-02 15:04:05"), g.Last.UTC().Format("2006-01-02 15:04:05"))...)
-	}
-	b.writeTable(&t)
-	if sent != nil && !b.quiet {
-		sent.note(b.app)
+		left--
 	}
 	return nil
+}
+
+// table reads the groups twice: for the widths of the columns, and for the rows.
+func (o *groupOutput) table(ctx context.Context, groups *groupsum.Groups) error {
+	t, out := table{widest: 60, screen: o.placing()}, bufio.NewWriter(o.Out)
+	var head []string
+	for _, x := range o.by {
+		head = append(head, strings.ToUpper(string(x)))
+	}
+	head = append(head, "EVENTS", "FILES", "RELEASED", "S3 SENT", "REPORTED", "DENIED", "FIRST (UTC)", "LAST (UTC)")
+	t.measure(head)
+	if err := o.each(ctx, groups, func(g event.Group) error { t.measure(o.row(g)); return nil }); err != nil {
+		return err
+	}
+	if err := t.writeRow(out, head); err != nil {
+		return err
+	}
+	if err := o.each(ctx, groups, func(g event.Group) error { return t.writeRow(out, o.row(g)) }); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if o.sent != nil && !o.quiet {
+		o.sent.note(o.app)
+	}
+	return nil
+}
+
+// row returns the cells of a group.
+func (o *groupOutput) row(g event.Group) []string {
+	var cells []string
+	for i, x := range o.by {
+		cells = append(cells, keyCell(x, g, i))
+	}
+	c := question.CellsOf(o.columns.Of(g), g)
+	s3 := c.Released // "-" if the query leaves releases out
+	if o.columns.Released {
+		s3 = o.sent.of(g.Keys).cell()
+	}
+	if g.Unsized > 0 {
+		c.Released += fmt.Sprintf(" + %s of unknown size", quantity.Count(g.Unsized))
+	}
+	return append(cells, quantity.Count(g.Events), c.Files, c.Released, s3, c.Reported, c.Denied,
+		g.First.UTC().Format("2006-01-02 15:04:05"), g.Last.UTC().Format("2006-01-02 15:04:05"))
 }
 
 // noMatch states on stderr that a table is empty. JSON has no line then.
@@ -233,7 +279,7 @@ func keyCell(by event.By, g event.Group, i int) string {
 	key := safe(g.Keys[i])
 	switch {
 	case key == "":
-		return "(none)"
+		return question.None
 	case by == event.PerWho && g.Name != "":
 		return safe(g.Name) + " " + key
 	}

@@ -75,7 +75,7 @@ func shellQuote(s string) string { return link.Quote(s) }
 type table struct {
 	rows   [][]string
 	widest int   // cells of a padded column at most; 0: no limit
-	widths []int // of the columns at least; write sets them
+	widths []int // of the columns, at least; measure sets them
 	screen int   // cells of the terminal: a column after text of uncertain width begins at its absolute position; 0: no terminal
 }
 
@@ -89,47 +89,63 @@ func terminalWidth(w io.Writer) int {
 	return 0
 }
 
+// placing returns the cells of the terminal for a table on stdout; 0 if stdout is no
+// terminal, or one without a cursor.
+func (a *app) placing() int {
+	if !a.OutTTY || a.Getenv("TERM") == "dumb" {
+		return 0
+	}
+	return terminalWidth(a.Out)
+}
+
 // writeTable prints a table on stdout.
 func (a *app) writeTable(t *table) {
-	if a.OutTTY && a.Getenv("TERM") != "dumb" {
-		t.screen = terminalWidth(a.Out)
-	}
+	t.screen = a.placing()
 	t.write(a.Out)
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
 func (t *table) write(w io.Writer) {
-	widths := t.widths
-	defer func() { t.widths = widths }()
 	for _, row := range t.rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			width := cells.Width(cell)
-			if t.widest > 0 {
-				width = min(width, t.widest)
-			}
-			widths[i] = max(widths[i], width)
-		}
+		t.measure(row)
 	}
 	for _, row := range t.rows {
-		var line strings.Builder
-		column := 1
-		for i, cell := range row {
-			line.WriteString(cell)
-			if i == len(row)-1 {
-				break
-			}
-			line.WriteString(strings.Repeat(" ", max(widths[i]-cells.Width(cell), 0)+2))
-			column += max(widths[i], cells.Width(cell)) + 2
-			if column <= t.screen && cells.Uncertain(cell) {
-				line.WriteString(ansi.CursorHorizontalAbsolute(column))
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+		_ = t.writeRow(w, row) // output keeps the error
 	}
+}
+
+// measure widens the columns for a row.
+func (t *table) measure(row []string) {
+	for i, cell := range row {
+		if i == len(t.widths) {
+			t.widths = append(t.widths, 0)
+		}
+		width := cells.Width(cell)
+		if t.widest > 0 {
+			width = min(width, t.widest)
+		}
+		t.widths[i] = max(t.widths[i], width)
+	}
+}
+
+// writeRow writes a row of measured columns.
+func (t *table) writeRow(w io.Writer, row []string) error {
+	var line strings.Builder
+	column := 1
+	for i, cell := range row {
+		line.WriteString(cell)
+		if i == len(row)-1 {
+			break
+		}
+		line.WriteString(strings.Repeat(" ", max(t.widths[i]-cells.Width(cell), 0)+2))
+		column += max(t.widths[i], cells.Width(cell)) + 2
+		if column <= t.screen && cells.Uncertain(cell) {
+			line.WriteString(ansi.CursorHorizontalAbsolute(column))
+		}
+	}
+	_, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	return err
 }
 
 // writeJSON writes one value on one line, or in the form of --format or --jq.

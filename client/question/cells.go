@@ -8,6 +8,9 @@ import (
 // notCounted is the text of a count whose events the filter leaves out.
 const notCounted = "-"
 
+// None is the text of a property that the events of a group do not have.
+const None = "none"
+
 // Cells are the texts of the counts of a group.
 type Cells struct{ Files, Released, Reported, Denied string }
 

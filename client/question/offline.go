@@ -50,7 +50,11 @@ func (o Offline) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (
 	end := o.Now().UTC().Truncate(time.Hour)
 	first := end.Add(-time.Duration(in.Hours-1) * time.Hour)
 	span := event.Filter{Terms: []event.Term{{Field: event.BySince, Time: first}}}
-	sums, _, err := By(ctx, o, []event.By{event.PerWho, event.PerHour}, span.String(), nil)
+	count, _, err := By(ctx, o, []event.By{event.PerWho, event.PerHour}, span.String(), nil)
+	if err != nil {
+		return out, err
+	}
+	groups, err := count.List(ctx, event.SortKey)
 	if err != nil {
 		return out, err
 	}
@@ -61,7 +65,7 @@ func (o Offline) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (
 		h.Start = first.Add(time.Duration(i) * time.Hour)
 		hours[event.PerHour.Key(event.Event{Time: h.Start})] = h
 	}
-	for _, g := range sums.Groups(event.SortKey) {
+	for _, g := range groups {
 		h := hours[g.Keys[1]]
 		if h == nil {
 			continue // after the end

@@ -12,6 +12,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/client/groupsum"
 )
 
 // Source reads an audit log (*client.Client).
@@ -173,21 +174,27 @@ func join(texts ...string) string {
 	return out
 }
 
-// By counts all events that a filter selects in groups, page by page.
-func By(ctx context.Context, source Source, by []event.By, filter string, progress Progress) (sums *event.Sums, lag int, err error) {
-	sums = event.NewSums(by)
+// By counts all events that a filter selects in groups, page by page. The caller closes
+// the count.
+func By(ctx context.Context, source Source, by []event.By, filter string, progress Progress) (_ *groupsum.Count, lag int, err error) {
+	count := groupsum.New(by, groupsum.DefaultMost)
+	defer func() {
+		if err != nil {
+			_ = count.Close()
+		}
+	}()
 	in := api.AuditByRequest{By: ByText(by), Filter: filter}
 	for {
 		page, err := source.AuditBy(ctx, in)
 		if err != nil {
 			return nil, lag, err
 		}
-		if err := sums.Merge(page.Groups); err != nil {
+		if err := count.Merge(page.Groups); err != nil {
 			return nil, lag, err
 		}
 		lag = max(lag, page.LagSeconds)
 		if in.Cursor = page.Cursor; in.Cursor == "" {
-			return sums, lag, nil
+			return count, lag, nil
 		}
 		progress.report(page.Reached)
 	}
@@ -213,12 +220,12 @@ func (p Progress) report(reached *time.Time) {
 
 // groups counts the events of the question.
 func (a *asking) groups(order event.Sort, by ...event.By) ([]event.Group, error) {
-	sums, lag, err := By(a.ctx, a.source, by, a.filter, a.progress)
+	count, lag, err := By(a.ctx, a.source, by, a.filter, a.progress)
 	if err != nil {
 		return nil, err
 	}
 	a.lag = max(a.lag, lag)
-	return sums.Groups(order), nil
+	return count.List(a.ctx, order)
 }
 
 // each calls yield with all events that a filter selects, the newest first.

@@ -56,7 +56,8 @@ type answerRow struct {
 // replied is the message with an answer.
 type replied struct {
 	of   *answer
-	rows []answerRow
+	rows []answerRow // as many as answersMost
+	left int         // further rows
 	err  error
 }
 
@@ -72,8 +73,9 @@ func (t ticked) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "ticked") }
 // tickEvery is the interval of the progress.
 const tickEvery = 250 * time.Millisecond
 
-// begin shows an answer that run computes. The function runs in a command.
-func (p *Pane) begin(a *answer, run func(context.Context, question.Progress) ([]answerRow, error)) tea.Cmd {
+// begin shows an answer that run computes: its rows, at most answersMost, and the number
+// of further ones. The function runs in a command.
+func (p *Pane) begin(a *answer, run func(context.Context, question.Progress) (found []answerRow, left int, err error)) tea.Cmd {
 	p.endAnswer()
 	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
 	reached := &atomic.Pointer[time.Time]{}
@@ -83,8 +85,8 @@ func (p *Pane) begin(a *answer, run func(context.Context, question.Progress) ([]
 	p.answer = a
 	return tea.Batch(after(tickEvery, ticked{a}), func() tea.Msg {
 		defer cancel()
-		found, err := run(ctx, func(at *time.Time) { reached.Store(at) })
-		return replied{a, found, err}
+		found, left, err := run(ctx, func(at *time.Time) { reached.Store(at) })
+		return replied{a, found, left, err}
 	})
 }
 
@@ -107,10 +109,7 @@ func (p *Pane) replied(m replied) tea.Cmd {
 		a.problem = p.answerSentence(m.err)
 		return pane.Send(pane.Failed{Err: m.err})
 	}
-	if a.left = len(m.rows) - answersMost; a.left > 0 {
-		m.rows = m.rows[:answersMost]
-	}
-	a.rows = m.rows
+	a.rows, a.left = m.rows, m.left
 	a.list.Changed()
 	a.list.SetCursor(0)
 	return pane.Send(pane.Answered{})
@@ -155,24 +154,35 @@ func (p *Pane) groupBy(by event.By) tea.Cmd {
 		{strings.ToUpper(string(by)), false}, {"EVENTS", true}, {"FILES", true}, {"RELEASED", true}, {"S3 SENT", true}, {"REPORTED", true}, {"DENIED", true}, {"FIRST (UTC)", false}, {"LAST (UTC)", false}}}
 	filter, backend, sent, now := p.filter, p.Backend, p.Sent, p.Now
 	a.again = func() tea.Cmd { return p.groupBy(by) }
-	return p.begin(a, func(ctx context.Context, progress question.Progress) ([]answerRow, error) {
-		sums, _, err := question.By(ctx, backend, []event.By{by}, filter, progress)
+	return p.begin(a, func(ctx context.Context, progress question.Progress) ([]answerRow, int, error) {
+		count, _, err := question.By(ctx, backend, []event.By{by}, filter, progress)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
+		defer func() { _ = count.Close() }()
 		word := func([]string) string { return "no log" }
 		if sent != nil {
 			if word, err = sent(ctx, []event.By{by}, filter); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
 		selected, err := event.ParseFilter(filter, now())
 		if err != nil {
-			return nil, err
+			return nil, 0, err
+		}
+		groups, err := count.Groups(ctx, event.SortEvents)
+		if err != nil {
+			return nil, 0, err
 		}
 		columns := event.ColumnsOf(selected, []event.By{by})
 		var out []answerRow
-		for _, g := range sums.Groups(event.SortEvents) {
+		for g, err := range groups.All(ctx) {
+			if err != nil {
+				return nil, 0, err
+			}
+			if len(out) == answersMost {
+				break
+			}
 			cells := question.CellsOf(columns.Of(g), g)
 			bytes := cells.Released // "-" if the filter leaves releases out
 			if columns.Released {
@@ -180,7 +190,7 @@ func (p *Pane) groupBy(by event.By) tea.Cmd {
 			}
 			out = append(out, groupRow(by, g, filter, cells, bytes))
 		}
-		return out, nil
+		return out, groups.Len() - len(out), nil
 	})
 }
 
@@ -191,7 +201,7 @@ func groupRow(by event.By, g event.Group, filter string, c question.Cells, sent 
 		name = g.Name
 	}
 	if name == "" {
-		name = "none"
+		name = question.None
 	}
 	stamp := func(t time.Time) safetext.Text { return safetext.New(t.UTC().Format("2006-01-02 15:04:05")) }
 	r := answerRow{cells: []safetext.Text{
@@ -215,7 +225,7 @@ func savedOf(a keys.Action) (question.Question, bool) {
 func (p *Pane) listQuestions() tea.Cmd {
 	a := &answer{title: "Saved questions", columns: []column1{{"KEY", false}, {"NAME", false}, {"QUESTION", false}}}
 	a.again = p.listQuestions
-	return p.begin(a, func(context.Context, question.Progress) ([]answerRow, error) {
+	return p.begin(a, func(context.Context, question.Progress) ([]answerRow, int, error) {
 		var out []answerRow
 		for _, q := range question.All() {
 			key := ""
@@ -224,7 +234,7 @@ func (p *Pane) listQuestions() tea.Cmd {
 			}
 			out = append(out, answerRow{cells: []safetext.Text{safetext.New(key), safetext.New(q.Name), safetext.New(q.Title)}, opens: q.Name})
 		}
-		return out, nil
+		return out, 0, nil
 	})
 }
 
@@ -237,20 +247,21 @@ func (p *Pane) askSaved(q question.Question) tea.Cmd {
 	}
 	filter, backend, now := p.filter, p.Backend, p.Now
 	a.again = func() tea.Cmd { return p.askSaved(q) }
-	return p.begin(a, func(ctx context.Context, progress question.Progress) ([]answerRow, error) {
+	return p.begin(a, func(ctx context.Context, progress question.Progress) ([]answerRow, int, error) {
 		found, err := question.Run(ctx, backend, q, filter, now(), progress)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		out := make([]answerRow, 0, len(found.Rows))
-		for _, r := range found.Rows {
+		shown := found.Rows[:min(len(found.Rows), answersMost)]
+		out := make([]answerRow, 0, len(shown))
+		for _, r := range shown {
 			row := answerRow{filter: safetext.New(r.Filter)}
 			for _, c := range r.Cells() {
 				row.cells = append(row.cells, safetext.New(c))
 			}
 			out = append(out, row)
 		}
-		return out, nil
+		return out, len(found.Rows) - len(shown), nil
 	})
 }
 

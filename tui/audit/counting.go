@@ -120,7 +120,11 @@ func countBuckets(ctx context.Context, source question.Source, filter string, s 
 	if filter != "" {
 		from = filter + " " + from
 	}
-	sums, _, err := question.By(ctx, source, []event.By{by}, from, nil)
+	count, _, err := question.By(ctx, source, []event.By{by}, from, nil)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := count.List(ctx, event.SortKey)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +132,7 @@ func countBuckets(ctx context.Context, source question.Source, filter string, s 
 	for i := range c.columns {
 		c.columns[i].start = first.Add(time.Duration(i) * width)
 	}
-	for _, g := range sums.Groups(event.SortKey) {
+	for _, g := range groups {
 		at, err := time.Parse(layout, g.Keys[0])
 		if i := int(at.Sub(first) / width); err == nil && i >= 0 && i < len(c.columns) {
 			c.columns[i].events += int(g.Events)
