@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,57 @@ func TestQueriesHaveADeadline(t *testing.T) {
 			if _, err := l.Query(t.Context(), event.Filter{}, audit.Page{Limit: limit}); err == nil {
 				t.Errorf("a page of %d was accepted", limit)
 			}
+		}
+	})
+}
+
+// stalling is a store whose reads end at once, but for some.
+type stalling struct {
+	*audittest.Memory
+	reads, stalls int // reads so far, and the first read that stalls
+}
+
+func (s *stalling) Query(ctx context.Context, f event.Filter, p audit.Page) (audit.Result, error) {
+	if s.reads++; s.reads == s.stalls {
+		return slow{s.Memory}.Query(ctx, f, p)
+	}
+	p.Limit = 2
+	return s.Memory.Query(ctx, f, p)
+}
+
+// A page of a count has the events before a stalled read, and the next page has the
+// others. A stalled first read is an error.
+func TestTallyEndsBeforeASlowRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &stalling{Memory: audittest.NewMemory(), stalls: 3}
+		l := newLog(t, store)
+		for range 5 {
+			if err := l.Record(t.Context(), denied("a"), denied("b")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		by := []event.By{event.PerFile}
+		sums, position, pages := event.NewSums(by), "", []int(nil)
+		for {
+			page, err := l.Tally(t.Context(), by, event.Filter{}, position)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sums.Merge(page.Groups); err != nil {
+				t.Fatal(err)
+			}
+			pages = append(pages, page.Events)
+			if position = page.Position; position == "" {
+				break
+			}
+		}
+		groups := sums.Groups(event.SortKey)
+		if !slices.Equal(pages, []int{4, 6}) || len(groups) != 2 || groups[0].Events != 5 || groups[1].Events != 5 {
+			t.Errorf("pages of %v events: %+v", pages, groups)
+		}
+		store.stalls = store.reads + 1
+		if page, err := l.Tally(t.Context(), by, event.Filter{}, ""); !errors.Is(err, audit.ErrTooSlow) {
+			t.Errorf("a stalled first read: %+v, %v", page, err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"usher/backend/event"
@@ -24,12 +25,16 @@ type Tally struct {
 }
 
 // Tally counts matching events in groups, the newest events first, from a position of
-// an earlier page on. The caller sums up the groups of all pages.
+// an earlier page on. The caller sums up the groups of all pages. A slow read after the
+// first one ends the page: the next one begins with it.
 func (l *Log) Tally(ctx context.Context, by []event.By, filter event.Filter, position string) (Tally, error) {
 	t := Tally{Position: position}
 	sums := event.NewSums(by)
 	for began := time.Now(); ; {
 		page, err := l.Query(ctx, filter, Page{Limit: MaxPage, Position: t.Position})
+		if errors.Is(err, ErrTooSlow) && t.Position != position {
+			break
+		}
 		if err != nil {
 			return Tally{}, err
 		}
@@ -39,8 +44,9 @@ func (l *Log) Tally(ctx context.Context, by []event.By, filter event.Filter, pos
 		t.Events += len(page.Events)
 		t.Position, t.Reached, t.Lag = page.Position, page.Reached, max(t.Lag, page.Lag)
 		if t.Position == "" || t.Events >= tallyEvents || sums.Size() >= tallySize || time.Since(began) >= tallyTime {
-			t.Groups = sums.Groups(event.SortKey)
-			return t, nil
+			break
 		}
 	}
+	t.Groups = sums.Groups(event.SortKey)
+	return t, nil
 }

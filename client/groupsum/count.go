@@ -19,9 +19,9 @@ import (
 	"usher/backend/event"
 )
 
-// DefaultMost is the size of the groups in memory, as event.Sums has it: about 20,000
+// DefaultMost is the size of the groups in memory, as event.Sums has it: about 10,000
 // groups.
-const DefaultMost = 8 << 20
+const DefaultMost = 4 << 20
 
 // Count adds up groups. It is not safe for concurrent use.
 type Count struct {
