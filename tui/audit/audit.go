@@ -194,7 +194,11 @@ func filterFor(bucket, key string) string {
 
 // Opened requests the first page, the counts and the state of the log.
 func (p *Pane) Opened() tea.Cmd {
-	return tea.Batch(p.ask(newest, true), p.count(), p.chartNow())
+	cmds := []tea.Cmd{p.ask(newest, true), p.count(), p.chartNow()}
+	if p.File {
+		cmds = append(cmds, p.check()) // once, and at once: it does not need the counts
+	}
+	return tea.Batch(cmds...)
 }
 
 // step is a place that esc returns to: a filter, with an answer over it or without.

@@ -76,7 +76,7 @@ func (p *Pane) chart(w int) string {
 		of = "this filter"
 	}
 	note := ""
-	if p.charting != nil {
+	if p.charting != nil || p.counts == nil && p.counting != nil && p.countsWrong == "" {
 		note = "counting" + t.Glyphs.Ellipsis
 	}
 	lines[0] = t.Head("Events per "+unit+", "+of+", "+name+" (UTC)", note, w, false)

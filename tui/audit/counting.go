@@ -45,7 +45,11 @@ func (p *Pane) count() tea.Cmd {
 	if p.stopCount != nil {
 		p.stopCount()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
+	limit := askLimit
+	if p.File {
+		limit = answerLimit // the events of a day are read, not their counts
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	q := &query{}
 	p.counting, p.stopCount = q, cancel
 	backend := p.Backend
@@ -159,6 +163,9 @@ func (p *Pane) counted(m counted) tea.Cmd {
 	p.totals, p.everyone, p.countsWrong = m.totals, m.counts, ""
 	if p.filter == "" && p.span == lastDay {
 		p.counts = p.everyone
+	}
+	if p.File {
+		return nil
 	}
 	return p.check() // the number of events is known now
 }

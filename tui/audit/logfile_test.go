@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
 
+	"usher/backend/api"
 	"usher/backend/event"
 	"usher/tui"
 	"usher/tui/tuitest"
@@ -72,6 +73,67 @@ func TestLogFile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// countless is a log without counts.
+type countless struct{ *logbook }
+
+func (countless) AuditSummary(context.Context, api.AuditSummaryRequest) (api.AuditSummaryResponse, error) {
+	return api.AuditSummaryResponse{}, context.DeadlineExceeded
+}
+
+// The head has the result of the verification also if the counts fail. The counts of a
+// file read its events, and can take longer than a call to a server.
+func TestLogFileWithoutCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		verified := 0
+		m, err := tui.NewLogFile(tui.LogFileDeps{
+			Log: countless{sample()}, Name: "copy.db", Now: now, Theme: "dark", Zone: time.UTC,
+			Verify: func(context.Context) (string, string) { verified++; return "", "log whole up to 37" },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := tuitest.Open(t, 120, 40, colorprofile.TrueColor, m)
+		s.Wait(time.Second)
+		s.Want(t, "log whole up to 37")
+		s.Press("ctrl+r")
+		s.Wait(time.Second)
+		if verified != 1 {
+			t.Errorf("the file was verified %d times", verified)
+		}
+	})
+}
+
+// slowCounts is a log whose counts take some minutes.
+type slowCounts struct{ *logbook }
+
+func (s slowCounts) AuditSummary(ctx context.Context, in api.AuditSummaryRequest) (api.AuditSummaryResponse, error) {
+	select {
+	case <-time.After(3 * time.Minute):
+		return s.logbook.AuditSummary(ctx, in)
+	case <-ctx.Done():
+		return api.AuditSummaryResponse{}, ctx.Err()
+	}
+}
+
+// The counts of a large file can take some minutes.
+func TestLogFileWithSlowCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, err := tui.NewLogFile(tui.LogFileDeps{
+			Log: slowCounts{sample()}, Name: "copy.db", Now: now, Theme: "dark", Zone: time.UTC,
+			Verify: func(context.Context) (string, string) { return "", "log whole up to 37" },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := tuitest.Open(t, 120, 40, colorprofile.TrueColor, m)
+		s.Wait(time.Minute)
+		s.Want(t, "counting")
+		s.Wait(3 * time.Minute)
+		s.Not(t, "counting", "too long")
+		s.Want(t, "denied")
+	})
 }
 
 // The wheel and clicks move the cursor of a log in a file, if the mouse is on.

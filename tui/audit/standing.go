@@ -39,9 +39,6 @@ func (p *Pane) check() tea.Cmd {
 	}
 	limit := askLimit
 	if p.File {
-		if p.standing != nil {
-			return nil // a file is verified once
-		}
 		limit = answerLimit
 	}
 	return func() tea.Msg {
