@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -15,6 +16,9 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/event"
+	"usher/client/evidence"
+	"usher/client/evidence/evidencetest"
+	"usher/client/question"
 	"usher/tui/keys"
 	"usher/tui/theme"
 )
@@ -23,7 +27,6 @@ import (
 // of its number.
 type longLog struct {
 	n     int
-	calls int
 }
 
 func (l *longLog) event(i int) event.Event {
@@ -37,7 +40,6 @@ func (l *longLog) event(i int) event.Event {
 // AuditQuery returns a page. A cursor is the number of the next event with the
 // direction.
 func (l *longLog) AuditQuery(_ context.Context, in api.AuditQueryRequest) (out api.AuditQueryResponse, err error) {
-	l.calls++
 	step, at := -1, l.n-1
 	switch {
 	case in.Oldest:
@@ -87,10 +89,14 @@ func runAll(p *Pane, cmd tea.Cmd) {
 
 func onLog(t testing.TB, n int) (*Pane, *longLog) {
 	l := &longLog{n: n}
-	p := newPane(t, l, theme.Options{Profile: colorprofile.TrueColor})
+	return onBackend(t, l), l
+}
+
+func onBackend(t testing.TB, b Backend) *Pane {
+	p := newPane(t, b, theme.Options{Profile: colorprofile.TrueColor})
 	p.View(120, 37)
 	runAll(p, p.Opened())
-	return p, l
+	return p
 }
 
 // number returns the number of the event under the cursor.
@@ -134,8 +140,25 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// The memory of the page does not grow while a log is scrolled: 1,000,000 events
-// with USHER_SOAK=1, else a part of them.
+// onExport returns the page on an export of n events, as usher audit --file --screen
+// opens it.
+func onExport(t *testing.T, n int) *Pane {
+	l := evidencetest.NewLog(t, int64(n-1)) // the record of the export is an event too
+	path := filepath.Join(t.TempDir(), "e.tar")
+	if _, err := evidence.Export(t.Context(), evidence.Config{Server: l, Key: l.Signer.Key(), Query: "who:ada", Complete: true, Path: path}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := evidence.OpenFile(t.Context(), path, &l.Signer.Verifier, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	at := f.Report.Manifest.At
+	return onBackend(t, question.Offline{Pages: f, Now: func() time.Time { return at }, Count: int64(f.Len())})
+}
+
+// The memory of the page does not grow while a log is scrolled, from a server and from
+// a file: 1,000,000 events with USHER_SOAK=1, else a part of them.
 func TestMemoryIsConstant(t *testing.T) {
 	events := 14_000
 	switch {
@@ -144,28 +167,40 @@ func TestMemoryIsConstant(t *testing.T) {
 	case testing.Short():
 		events = 9_000
 	}
-	synctest.Test(t, func(t *testing.T) {
-		p, l := onLog(t, events)
-		for p.number(t) > events-2*keepMost { // the window is full
-			runAll(p, p.Do(keys.PageDown))
-			p.View(120, 37)
+	for name, open := range map[string]func(*testing.T) *Pane{
+		"a server": func(t *testing.T) *Pane { p, _ := onLog(t, events); return p },
+		"a file":   func(t *testing.T) *Pane { return onExport(t, events) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { scrollAll(t, open(t), events) })
+		})
+	}
+}
+
+// scrollAll goes to the first event, and watches the heap.
+func scrollAll(t *testing.T, p *Pane, events int) {
+	if first := p.number(t); first != events-1 {
+		t.Fatalf("the page begins at event %d of %d", first, events)
+	}
+	for p.number(t) > events-2*keepMost { // the window is full
+		runAll(p, p.Do(keys.PageDown))
+		p.View(120, 37)
+	}
+	before := heap()
+	most := before
+	for i := 0; p.number(t) > 0; i++ {
+		runAll(p, p.Do(keys.PageDown))
+		p.View(120, 37)
+		if i%5000 == 4999 {
+			most = max(most, heap())
 		}
-		before := heap()
-		most := before
-		for i := 0; p.number(t) > 0; i++ {
-			runAll(p, p.Do(keys.PageDown))
-			p.View(120, 37)
-			if i%5000 == 4999 {
-				most = max(most, heap())
-			}
-		}
-		most = max(most, heap())
-		t.Logf("%d events in %d queries: %d kB with a full window, %d kB at most", events, l.calls, before>>10, most>>10)
-		if len(p.log.facts) > keepMost {
-			t.Errorf("%d events are kept", len(p.log.facts))
-		}
-		if most > before+4<<20 {
-			t.Errorf("the heap grew from %d to %d kB", before>>10, most>>10)
-		}
-	})
+	}
+	most = max(most, heap())
+	t.Logf("%d events: %d kB with a full window, %d kB at most", events, before>>10, most>>10)
+	if len(p.log.facts) > keepMost {
+		t.Errorf("%d events are kept", len(p.log.facts))
+	}
+	if most > before+4<<20 {
+		t.Errorf("the heap grew from %d to %d kB", before>>10, most>>10)
+	}
 }
