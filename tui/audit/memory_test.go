@@ -26,7 +26,7 @@ import (
 // longLog is a log of n events that it makes when they are read. Event i has the ID
 // of its number.
 type longLog struct {
-	n     int
+	n int
 }
 
 func (l *longLog) event(i int) event.Event {
