@@ -39,6 +39,7 @@ const (
 	partDirectory = "directory"
 	partSigner    = "signer"
 	partStorage   = "storage"
+	partSink      = "sink"
 )
 
 // Finding is the outcome of one check. Its texts are for administrators: they

@@ -267,5 +267,6 @@ func Check(ctx context.Context, c Config, d Deps, loop *Loopback) ([]Finding, er
 	if err != nil {
 		return nil, err
 	}
-	return append(out, r.all(ctx, set)...), nil
+	out = append(out, r.all(ctx, set)...)
+	return append(out, checkReceivers(ctx, c.Sinks)...), nil
 }

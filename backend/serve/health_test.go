@@ -127,6 +127,15 @@ func TestCheck(t *testing.T) {
 		{"a log that is a folder", func(x *setup) { x.Audit = t.TempDir() }, []string{"log"}, "", api.ExitDisk},
 		{"grants that anyone can write", func(x *setup) { x.Grants = grantsIn(t, "grants: []\n", 0o666) }, []string{"grants"}, "", api.ExitUsage},
 		{"grants with a mistake", func(x *setup) { x.Grants = grantsIn(t, "grants:\n", 0o600) }, []string{"grants"}, "", api.ExitUsage},
+		{"a sink without a receiver", func(x *setup) {
+			x.Sinks = []serve.Sink{{Name: "siem", To: "https" + strings.TrimPrefix(nowhere, "http")}, {Name: "file", To: "file:" + filepath.Join(t.TempDir(), "events.jsonl")}}
+		}, []string{"sink"}, "check the address", api.ExitUnavailable},
+		{"a sink in a missing folder", func(x *setup) {
+			x.Sinks = []serve.Sink{{Name: "file", To: "file:" + filepath.Join(t.TempDir(), "none", "events.jsonl")}}
+		}, []string{"sink"}, "create the folder", api.ExitDisk},
+		{"a sink with a missing token", func(x *setup) {
+			x.Sinks = []serve.Sink{{Name: "siem", To: "https" + strings.TrimPrefix(nowhere, "http"), TokenFile: "none"}}
+		}, []string{"sink"}, "token_file", api.ExitUsage},
 		{"a missing certificate", func(x *setup) { x.TLS = serve.TLS{Cert: "none.pem", Key: "none.pem"} }, []string{"tls"}, "", api.ExitUsage},
 	} {
 		t.Run(c.name, func(t *testing.T) {

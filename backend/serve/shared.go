@@ -337,5 +337,6 @@ func checkTables(ctx context.Context, c Config, d Deps, loop *Loopback) ([]Findi
 			return nil, err
 		}
 	}
-	return append(out, r.all(ctx, set)...), nil
+	out = append(out, r.all(ctx, set)...)
+	return append(out, checkReceivers(ctx, c.Sinks)...), nil
 }

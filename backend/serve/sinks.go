@@ -158,6 +158,33 @@ func (s Sink) transport() (sink.Transport, error) {
 	return sink.NewHTTPS(address, token, trust), nil
 }
 
+// check reaches the receiver, and sends no event.
+func (s Sink) check(ctx context.Context) Finding {
+	t, err := s.transport()
+	if err != nil {
+		return finding(partSink, s.Name, api.ExitUsage, err, "name readable files in ca and token_file")
+	}
+	defer func() { _ = t.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err = t.Check(ctx)
+	if scheme, _, _ := s.target(); scheme == toFile {
+		return finding(partSink, s.Name, api.ExitDisk, err, "create the folder, and let the server write to the file")
+	}
+	return finding(partSink, s.Name, api.ExitUnavailable, err, "check the address, the receiver's certificate (ca has the certificates that sign it), the token, and the network path")
+}
+
+// checkReceivers checks all sinks, at once.
+func checkReceivers(ctx context.Context, all []Sink) []Finding {
+	out := make([]Finding, len(all))
+	var wg sync.WaitGroup
+	for i, s := range all {
+		wg.Go(func() { out[i] = s.check(ctx) })
+	}
+	wg.Wait()
+	return out
+}
+
 // encode returns the encoding of a format.
 func encode(format string) func(sink.Record) ([]byte, error) {
 	if format == formatOCSF {

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // NewFile returns a transport that appends lines to a file, and creates it. A file
@@ -35,6 +37,19 @@ func (s *fileSink) Send(_ context.Context, messages []Message) error {
 		return errors.Join(err, s.Close())
 	}
 	return nil
+}
+
+// Check opens the file for writing, or finds its folder. It creates nothing.
+func (s *fileSink) Check(context.Context) error {
+	f, err := os.OpenFile(s.path, os.O_WRONLY|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.ReadDir(filepath.Dir(s.path))
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // open opens the file at the path, and cuts a line that a crash left incomplete:

@@ -37,32 +37,56 @@ func (s *httpsSink) Send(ctx context.Context, messages []Message) error {
 		lines.Write(m.Text)
 		lines.WriteByte('\n')
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, &lines)
-	if err != nil {
-		return errors.New("the URL of the sink is not valid")
+	status, err := s.request(ctx, http.MethodPost, &lines)
+	switch {
+	case status == http.StatusRequestEntityTooLarge:
+		return ErrTooLarge
+	case status != 0 && (status < 200 || status >= 300):
+		return refused(status)
 	}
-	req.Header.Set("Content-Type", "application/x-ndjson")
+	return err
+}
+
+// Check sends a HEAD request. A receiver that has none for this address answers it in any
+// way, but for a redirect or a refusal of the token.
+func (s *httpsSink) Check(ctx context.Context) error {
+	status, err := s.request(ctx, http.MethodHead, http.NoBody)
+	if status == http.StatusUnauthorized || status >= 300 && status < 400 {
+		return refused(status)
+	}
+	return err
+}
+
+// refused is the error of an answer.
+func refused(status int) error {
+	if status >= 300 && status < 400 {
+		return fmt.Errorf("the receiver redirects (status %d); name its final address", status)
+	}
+	return fmt.Errorf("the receiver answered with status %d", status)
+}
+
+// request returns the status of an answer; 0 without one.
+func (s *httpsSink) request(ctx context.Context, method string, body io.Reader) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, s.url, body)
+	if err != nil {
+		return 0, errors.New("the URL of the sink is not valid")
+	}
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-ndjson")
+	}
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	res, err := s.client.Do(req)
 	if failed := (*url.Error)(nil); errors.As(err, &failed) {
-		return failed.Err // without the URL
+		return 0, failed.Err // without the URL
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer))
 	_ = res.Body.Close()
-	switch {
-	case res.StatusCode == http.StatusRequestEntityTooLarge:
-		return ErrTooLarge
-	case res.StatusCode >= 300 && res.StatusCode < 400:
-		return fmt.Errorf("the receiver redirects (status %d); name its final address", res.StatusCode)
-	case res.StatusCode < 200 || res.StatusCode >= 300:
-		return fmt.Errorf("the receiver answered with status %d", res.StatusCode)
-	}
-	return err
+	return res.StatusCode, err
 }
 
 func (s *httpsSink) Close() error {

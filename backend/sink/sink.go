@@ -42,6 +42,8 @@ type Position interface {
 // all of them. After an error any number of them may have arrived.
 type Transport interface {
 	Send(ctx context.Context, messages []Message) error
+	// Check reaches the receiver as Send does, and sends no event.
+	Check(ctx context.Context) error
 	Close() error
 }
 

@@ -273,7 +273,45 @@ func TestFaultyReceivers(t *testing.T) {
 			if s := f.Status(); s.Stuck == nil || s.Delivered != 0 {
 				t.Errorf("status %+v", s)
 			}
+			probe := tt.begin(t)
+			defer func() { _ = probe.Close() }()
+			ctx2, cancel2 := context.WithTimeout(t.Context(), limit)
+			defer cancel2()
+			if err := probe.Check(ctx2); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("the check finds %v, want %q", err, tt.want)
+			}
 		})
+	}
+}
+
+// The check of a receiver that works finds nothing, and sends and creates nothing.
+func TestCheckSendsNothing(t *testing.T) {
+	var posts atomic.Int64
+	url, trust := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodHead {
+			posts.Add(1)
+		}
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	})
+	var bytes atomic.Int64
+	address, trusted := syslogServer(t, func(c net.Conn, _ int) {
+		n, _ := io.Copy(io.Discard, c)
+		bytes.Add(n)
+	})
+	dir := t.TempDir()
+	for name, transport := range map[string]Transport{
+		"https": NewHTTPS(url, "secret-token", trust), "syslog": NewSyslog(address, trusted), "file": NewFile(filepath.Join(dir, "events.jsonl")),
+	} {
+		if err := transport.Check(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := transport.Close(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) > 0 || posts.Load() > 0 || bytes.Load() > 0 {
+		t.Errorf("%d posts, %d bytes of syslog, files %v (%v)", posts.Load(), bytes.Load(), files, err)
 	}
 }
 
@@ -313,7 +351,8 @@ func (f *failing) Send(context.Context, []Message) error {
 	}
 	return nil
 }
-func (*failing) Close() error { return nil }
+func (*failing) Check(context.Context) error { return nil }
+func (*failing) Close() error                { return nil }
 
 // A sink that delivers, and whose next events have waited for more than five minutes
 // after a delivery, is an alarm. One batch that waited, such as after a stop, is none.

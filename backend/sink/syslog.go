@@ -54,6 +54,9 @@ func (s *syslogSink) Send(ctx context.Context, messages []Message) error {
 	return nil
 }
 
+// Check connects, if there is no connection.
+func (s *syslogSink) Check(ctx context.Context) error { return s.Send(ctx, nil) }
+
 func (s *syslogSink) deliver(ctx context.Context, messages []Message) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {

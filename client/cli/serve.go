@@ -45,7 +45,7 @@ func (a *app) serveCommand() *cobra.Command {
 		GroupID: "machine",
 		Long: `Run the server, which verifies sign-ins, decides by the grants, records each action and signs links. AWS credentials come from the standard AWS configuration. The server runs until SIGINT or SIGTERM and completes open requests; its log is JSON on stderr. SIGHUP reloads the configuration, the grants and the certificate.
 
-With --check it does not serve: it checks the audit log, the grants, the certificate, the user pool, the credentials and each granted bucket, and prints a line for each, with the next step after a failure. It changes nothing and can run while the server runs. With --json each line is {"part","subject","ok","problem","fix"}.
+With --check it does not serve: it checks the audit log, the grants, the certificate, the user pool, the credentials, each granted bucket and the receiver of each sink, and prints a line for each, with the next step after a failure. It changes nothing and can run while the server runs. With --json each line is {"part","subject","ok","problem","fix"}.
 
 With --create-tables it does not serve: it creates the DynamoDB tables that the configuration names, and puts grants in force that allow nothing. Existing tables and grants stay. With --json each line is {"table"}.`,
 		Example: `
