@@ -93,19 +93,34 @@ func (t *thrift) element() element {
 	return e
 }
 
+// annotated is the text, decimal or date of an id that ConvertedType and the union
+// LogicalType have in common; plain for others.
+func annotated(id int) logical {
+	switch id {
+	case 4:
+		return text
+	case 5:
+		return decimal
+	case 6:
+		return date
+	}
+	return plain
+}
+
+// units are the units of times, in the order of LogicalType.
+func units() []string { return []string{"ms", "us", "ns"} }
+
 // converted takes a ConvertedType.
 func (e *element) converted(n int) {
 	switch n {
-	case 0, 4, 19:
+	case 0, 19:
 		e.logical = text
-	case 5:
-		e.logical = decimal
-	case 6:
-		e.logical = date
+	case 4, 5, 6:
+		e.logical = annotated(n)
 	case 7, 8:
-		e.logical, e.unit, e.utc = timeOfDay, []string{"ms", "us"}[n-7], true
+		e.logical, e.unit, e.utc = timeOfDay, units()[n-7], true
 	case 9, 10:
-		e.logical, e.unit, e.utc = timestamp, []string{"ms", "us"}[n-9], true
+		e.logical, e.unit, e.utc = timestamp, units()[n-9], true
 	case 11, 12, 13, 14:
 		e.logical, e.bits = unsigned, 8<<(n-11)
 	case 15, 16, 17, 18:
@@ -122,12 +137,10 @@ func (t *thrift) logical(e *element, id int, kind byte) {
 		return
 	}
 	switch id {
-	case 1, 4, 12:
+	case 1, 12:
 		e.logical = text
-	case 5:
-		e.logical = decimal
-	case 6:
-		e.logical = date
+	case 4, 5, 6:
+		e.logical = annotated(id)
 	case 7:
 		e.logical = timeOfDay
 	case 8:
@@ -148,8 +161,8 @@ func (t *thrift) logical(e *element, id int, kind byte) {
 			t.skip(kind)
 		case (id == 7 || id == 8) && field == 2 && kind == tStruct:
 			t.structure(func(unit int, kind byte) {
-				if unit >= 1 && unit <= 3 {
-					e.unit = []string{"ms", "us", "ns"}[unit-1]
+				if all := units(); unit >= 1 && unit <= len(all) {
+					e.unit = all[unit-1]
 				}
 				t.skip(kind)
 			})
@@ -230,11 +243,19 @@ func (e element) number() bool {
 	return false
 }
 
-func (e element) typeName() string {
-	zone := ""
-	if e.utc {
-		zone = ", UTC"
+// precisionText returns the unit and the zone of a time.
+func (e element) precisionText() string {
+	var parts []string
+	if e.unit != "" {
+		parts = append(parts, e.unit)
 	}
+	if e.utc {
+		parts = append(parts, "UTC")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (e element) typeName() string {
 	switch e.logical {
 	case text:
 		return "string"
@@ -243,9 +264,9 @@ func (e element) typeName() string {
 	case date:
 		return "date"
 	case timeOfDay:
-		return "time(" + strings.TrimPrefix(e.unit+zone, ", ") + ")"
+		return "time(" + e.precisionText() + ")"
 	case timestamp:
-		return "timestamp(" + strings.TrimPrefix(e.unit+zone, ", ") + ")"
+		return "timestamp(" + e.precisionText() + ")"
 	case unsigned:
 		return fmt.Sprintf("uint%d", e.bits)
 	case uuid:
