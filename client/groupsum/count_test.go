@@ -172,6 +172,7 @@ func TestCanceledReading(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n := 0
 	for _, err = range groups.All(ctx) {
 		if n++; n == 5 {
