@@ -51,6 +51,7 @@ func rules() []rule {
 		{"usher/client/download/fetch", "usher/client", []string{"usher/client/download/h1", "usher/client/download/part", "usher/client/download/ticket", "usher/client/download/verify", "usher/client/quantity"}, "one object at a time: no engine, no queue"},
 		{"usher/client/download/h1", "usher", nil, "it treats all requests alike"},
 		{"usher/client/proof", "usher/client", nil, "the check of the log needs one call alone"},
+		{"usher/client/approval", "usher", []string{"usher/backend/api", "usher/backend/safetext"}, "commands and screen share its rules and sentences"},
 		{"usher/client/quantity", "usher", nil, "all packages can format numbers with it"},
 		{"usher/client/cells", "usher", nil, "commands and screen measure text alike"},
 		{"usher/client/preview", "os", nil, "ranges come from a caller"},

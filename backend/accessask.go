@@ -17,8 +17,8 @@ import (
 	"usher/backend/grant"
 )
 
-// askPage is the number of requests in one answer to an admin. Each needs the groups
-// of its person from the user pool.
+// askPage is the number of requests in one answer to an admin. Each person in it needs
+// a call of the user pool.
 const askPage = 50
 
 // ask keeps the request of a person for access to a path. It reads neither grants nor
@@ -90,11 +90,79 @@ func (b *Backend) asked(r *request) (any, error) {
 	}
 	out := api.AskedResponse{Requests: []api.Asked{}}
 	for _, q := range accessrequest.Live(all, r.now) {
-		if q.Sub == r.claims.Sub {
+		if q.Sub == r.claims.Sub && q.State != accessrequest.Withdrawn {
 			out.Requests = append(out.Requests, access.Asked(q))
 		}
 	}
 	return out, r.record()
+}
+
+// withdraw closes an open request of the caller. The request of another person is "not
+// found", like one that does not exist, with the same record.
+func (b *Backend) withdraw(r *request) (any, error) {
+	var in api.WithdrawRequest
+	if err := r.decode(&in); err != nil {
+		return nil, err
+	}
+	if !askID.Matches(in.Request) {
+		return nil, fail(api.BadRequest, errors.New("withdraw"))
+	}
+	if _, err := r.listing(); err != nil {
+		return nil, err
+	}
+	edit := func(all []accessrequest.Request) (accessrequest.Change, error) {
+		return accessrequest.Withdraw(all, in.Request, r.claims.Sub, r.now)
+	}
+	all, err := b.c.Requests.All(r.ctx)
+	if err != nil {
+		return nil, fail(api.StorageUnavailable, err)
+	}
+	_, refused := edit(all)
+	if errors.Is(refused, accessrequest.ErrUnknown) {
+		e := r.event(event.AccessWithdrawn, "", "")
+		e.Reason = "no request of this person: " + in.Request
+		return nil, r.deny(e)
+	}
+	q, _ := accessrequest.Find(all, in.Request, r.now) // it is there: edit found it
+	out := api.WithdrawResponse{Request: q.ID, Bucket: q.Bucket, Key: q.Key}
+	if q.State == accessrequest.Withdrawn { // a repetition, whose first response was lost
+		return out, r.record()
+	}
+	e := r.event(event.AccessWithdrawn, q.Bucket, q.Key)
+	e.Outcome = event.Allowed
+	if refused != nil {
+		e.Outcome, e.Reason = event.Failed, refused.Error()
+	}
+	if err := r.record(e); err != nil {
+		return nil, err
+	}
+	if refused != nil {
+		return nil, askFailure(refused)
+	}
+	// The withdrawal is recorded: its end must not depend on the caller.
+	if err := b.c.Requests.Update(context.WithoutCancel(r.ctx), edit); err != nil {
+		return nil, askFailure(err)
+	}
+	out.Event = e.ID
+	return out, nil
+}
+
+// countLimit is the time limit of openRequests.
+const countLimit = time.Second
+
+// openRequests returns the number of open requests for a member of the admins' group,
+// and 0 for others. The number is a note on a screen: without the store it is 0.
+func (b *Backend) openRequests(r *request, groups []string) int {
+	if !slices.Contains(groups, b.c.Public.AdminsGroup) {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, countLimit)
+	defer cancel()
+	all, err := b.c.Requests.All(ctx)
+	if err != nil {
+		return 0
+	}
+	return len(accessrequest.Pending(all, r.now))
 }
 
 // asking lists the open requests of all people for admins.
@@ -114,7 +182,7 @@ func (b *Backend) asking(r *request) (any, error) {
 	if err != nil {
 		return nil, fail(api.StorageUnavailable, err)
 	}
-	open := slices.DeleteFunc(accessrequest.Live(all, r.now), func(q accessrequest.Request) bool { return q.State != accessrequest.Open })
+	open := accessrequest.Pending(all, r.now)
 	if in.After != "" { // a request that was answered meanwhile keeps its place
 		last, ok := accessrequest.Find(all, in.After, r.now)
 		if !ok {
@@ -122,15 +190,11 @@ func (b *Backend) asking(r *request) (any, error) {
 		}
 		open = slices.DeleteFunc(open, func(q accessrequest.Request) bool { return accessrequest.Compare(q, last) <= 0 })
 	}
-	out := api.AskingResponse{Requests: []api.Asking{}, More: len(open) > askPage, Fixed: b.c.Editor == nil}
-	for _, q := range open[:min(len(open), askPage)] {
-		facts, err := b.c.Access.Requested(r.ctx, set, q, r.now)
-		if err := accessFailure(err); err != nil {
-			return nil, err
-		}
-		out.Requests = append(out.Requests, facts)
+	facts, err := b.c.Access.Requested(r.ctx, set, open[:min(len(open), askPage)], r.now)
+	if err := accessFailure(err); err != nil {
+		return nil, err
 	}
-	return out, nil
+	return api.AskingResponse{Requests: facts, More: len(open) > askPage, Fixed: b.c.Editor == nil}, nil
 }
 
 // askID is the form of a request's ID.
@@ -208,10 +272,11 @@ func (a *answering) closing() accessrequest.Answer {
 // plan finds the grant of an approval, or the problems that prevent it.
 func (a *answering) plan() error {
 	r, q := a.r, a.request
-	facts, err := r.b.c.Access.Requested(r.ctx, a.set, q, r.now)
+	all, err := r.b.c.Access.Requested(r.ctx, a.set, []accessrequest.Request{q}, r.now)
 	if err := accessFailure(err); err != nil {
 		return err
 	}
+	facts := all[0]
 	if r.b.c.Editor == nil {
 		if !facts.Allowed {
 			return fail(api.GrantsFixed, nil)

@@ -20,7 +20,8 @@ type Access interface {
 	Explain(ctx context.Context, set *grant.Set, in api.ExplainRequest, now time.Time) (api.ExplainResponse, error)
 	Can(ctx context.Context, set *grant.Set, in api.CanRequest, now time.Time) (api.CanResponse, error)
 	Readers(ctx context.Context, set *grant.Set, in api.WhoRequest, now time.Time) (api.WhoResponse, error)
-	Requested(ctx context.Context, set *grant.Set, q accessrequest.Request, now time.Time) (api.Asking, error)
+	// Requested returns the facts of each request, with one look-up of each person.
+	Requested(ctx context.Context, set *grant.Set, all []accessrequest.Request, now time.Time) ([]api.Asking, error)
 	Others(ctx context.Context, group, without string) (names []string, more int, err error)
 	Diff(ctx context.Context, old *grant.Set, in api.GrantsDiffRequest, now time.Time) (api.GrantsDiffResponse, error)
 }

@@ -330,6 +330,7 @@ func (b *Backend) whoami(r *request) (any, error) {
 		return nil, err
 	}
 	return api.Whoami{
+		OpenRequests:  b.openRequests(r, person.Groups),
 		Person:        api.Person{Sub: r.claims.Sub, Username: r.claims.Username, Email: person.Email},
 		Groups:        append([]string{}, person.Groups...), // [] and never null
 		GrantsVersion: set.Version(),

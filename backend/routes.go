@@ -62,6 +62,7 @@ func (b *Backend) table() []route {
 		{api.VerbReview, api.MaxBody, budget.Lists, forListing, event.Explain, b.review},
 		{api.VerbAsk, api.MaxBody, budget.Lists, forListing, event.AccessRequested, b.ask},
 		{api.VerbAsked, api.MaxBody, budget.Lists, forListing, event.AccessRequested, b.asked},
+		{api.VerbWithdraw, api.MaxBody, budget.Lists, forListing, event.AccessWithdrawn, b.withdraw},
 		// The log has event.AccessAnswered only for an answer, so refusals are recorded as
 		// Explain.
 		{api.VerbAsking, api.MaxBody, budget.Lists, forListing, event.Explain, b.asking},

@@ -235,6 +235,11 @@ func (c *Client) Asked(ctx context.Context) (out api.AskedResponse, err error) {
 	return out, c.call(ctx, api.VerbAsked, struct{}{}, &out)
 }
 
+// Withdraw withdraws an open request for access of the caller.
+func (c *Client) Withdraw(ctx context.Context, in api.WithdrawRequest) (out api.WithdrawResponse, err error) {
+	return out, c.call(ctx, api.VerbWithdraw, in, &out)
+}
+
 // Asking lists a page of the open requests of all people (admins).
 func (c *Client) Asking(ctx context.Context, in api.AskingRequest) (out api.AskingResponse, err error) {
 	return out, c.call(ctx, api.VerbAsking, in, &out)

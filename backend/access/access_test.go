@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"usher/backend/access"
+	"usher/backend/accessrequest"
 	"usher/backend/api"
 	"usher/backend/grant"
 	"usher/backend/identity"
@@ -79,5 +80,58 @@ func TestTooManyPeople(t *testing.T) {
 func TestNewNeedsAPool(t *testing.T) {
 	if _, err := access.New(nil); err == nil {
 		t.Error("a reporter without a user pool")
+	}
+}
+
+// counted is a pool that counts its calls.
+type counted struct {
+	pool
+	calls []string
+}
+
+func (c *counted) GroupsOf(ctx context.Context, username string) ([]string, error) {
+	c.calls = append(c.calls, username)
+	if username == "gone" {
+		return nil, identity.ErrRevoked
+	}
+	return c.pool.GroupsOf(ctx, username)
+}
+
+// A page of requests looks each person up once, and the facts are those of each request.
+func TestRequestedLooksEachPersonUpOnce(t *testing.T) {
+	set, err := grant.NewSet([]grant.Grant{{Group: "auditors", Bucket: "company-reports", Prefix: "annual/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := &counted{pool: pool{"auditors": {"grace"}, "engineers": {"alan"}}}
+	r, err := access.New(people)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []accessrequest.Request
+	for i := range 10 {
+		for _, name := range []string{"grace", "alan", "gone"} {
+			key := "annual/"
+			if i%2 == 1 {
+				key = "board-packs/"
+			}
+			all = append(all, accessrequest.Request{ID: fmt.Sprint(name, i), Username: name, Bucket: "company-reports", Key: key, Asked: now})
+		}
+	}
+	out, err := r.Requested(t.Context(), set, all, now)
+	if err != nil || len(out) != len(all) {
+		t.Fatalf("%d facts, %v", len(out), err)
+	}
+	for i, q := range out {
+		if q.Request != all[i].ID || q.Allowed != (q.User == "grace" && q.Key == "annual/") || q.Gone != (q.User == "gone") {
+			t.Errorf("%+v", q)
+		}
+	}
+	if fmt.Sprint(people.calls) != "[grace alan gone]" {
+		t.Errorf("the calls are %v", people.calls)
+	}
+	people.calls = nil // nothing is kept for the next page: groups change
+	if _, err := r.Requested(t.Context(), set, all[:1], now); err != nil || len(people.calls) != 1 {
+		t.Errorf("%v, %v", people.calls, err)
 	}
 }

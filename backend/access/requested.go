@@ -14,9 +14,43 @@ import (
 	"usher/backend/identity"
 )
 
-// Requested returns the facts for the answer to a request: the person's groups, and
-// whether they reach the whole path already.
-func (r *Reporter) Requested(ctx context.Context, set *grant.Set, q accessrequest.Request, now time.Time) (api.Asking, error) {
+// Requested returns the facts for the answers to requests: each person's groups, and
+// whether they reach the whole path already. It reads the groups of a person once.
+func (r *Reporter) Requested(ctx context.Context, set *grant.Set, all []accessrequest.Request, now time.Time) ([]api.Asking, error) {
+	once := &Reporter{&readOnce{r.people, map[string]membership{}}}
+	out := make([]api.Asking, 0, len(all)) // [] and never null
+	for _, q := range all {
+		facts, err := once.requested(ctx, set, q, now)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, facts)
+	}
+	return out, nil
+}
+
+// readOnce is a user pool whose answers about the groups of a person are kept.
+type readOnce struct {
+	People
+	known map[string]membership
+}
+
+type membership struct {
+	groups []string
+	err    error
+}
+
+// GroupsOf returns the kept answer, if there is one.
+func (o *readOnce) GroupsOf(ctx context.Context, username string) ([]string, error) {
+	m, ok := o.known[username]
+	if !ok {
+		m.groups, m.err = o.People.GroupsOf(ctx, username)
+		o.known[username] = m
+	}
+	return m.groups, m.err
+}
+
+func (r *Reporter) requested(ctx context.Context, set *grant.Set, q accessrequest.Request, now time.Time) (api.Asking, error) {
 	out := api.Asking{Asked: Asked(q), User: q.Username, Groups: []string{}}
 	why, err := r.Explain(ctx, set, api.ExplainRequest{User: q.Username, Bucket: q.Bucket, Key: q.Key}, now)
 	switch {

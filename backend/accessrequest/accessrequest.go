@@ -29,9 +29,10 @@ type State string
 
 // The states. A request leaves Open once, and only its person opens it again.
 const (
-	Open     State = "open"
-	Approved State = "approved"
-	Declined State = "declined"
+	Open      State = "open"
+	Approved  State = "approved"
+	Declined  State = "declined"
+	Withdrawn State = "withdrawn" // by its person
 )
 
 // Request is one request. The texts are those of people: they are escaped where they
@@ -46,13 +47,13 @@ type Request struct {
 	Asked    time.Time `json:"asked"`
 	State    State     `json:"state"`
 
-	By       string    `json:"by,omitempty"` // the admin
-	Answered time.Time `json:"answered,omitzero"`
+	By       string    `json:"by,omitempty"`      // the admin
+	Answered time.Time `json:"answered,omitzero"` // or withdrawn
 	Answer   string    `json:"answer,omitempty"`
 	Grant    string    `json:"grant,omitempty"` // the log's form of the grant, if one was added
 }
 
-// The refusals of Ask and Close.
+// The refusals of Ask, Withdraw and Close.
 var (
 	ErrMany     = errors.New("the person has too many open requests")
 	ErrFull     = errors.New("there are too many open requests")
@@ -83,6 +84,11 @@ func Live(all []Request, now time.Time) []Request {
 	live := slices.DeleteFunc(slices.Clone(all), func(r Request) bool { return !now.Before(r.Ends()) })
 	slices.SortFunc(live, Compare)
 	return live
+}
+
+// Pending returns the open requests that have not ended, the oldest first.
+func Pending(all []Request, now time.Time) []Request {
+	return slices.DeleteFunc(Live(all, now), func(r Request) bool { return r.State != Open })
 }
 
 // Compare orders requests by age, the oldest first.
@@ -127,6 +133,28 @@ func Ask(all []Request, r Request, now time.Time) (Change, error) {
 	return Change{Put: r, Drop: oldest.ID}, nil
 }
 
+// Withdraw returns the change by the withdrawal of an open request by its person, with
+// the sub of the caller. The request of another person is ErrUnknown, like one that does
+// not exist. A repetition changes nothing. Only the last withdrawn request of a person
+// is kept, for a repetition: requests and withdrawals in turn fill no places.
+func Withdraw(all []Request, id, sub string, now time.Time) (Change, error) {
+	r, ok := Find(all, id, now)
+	switch {
+	case !ok || r.Sub != sub:
+		return Change{}, ErrUnknown
+	case r.State == Withdrawn:
+		return Change{Put: r}, nil
+	case r.State != Open:
+		return Change{}, ErrAnswered
+	}
+	r.State, r.Answered = Withdrawn, now
+	change := Change{Put: r}
+	if i := slices.IndexFunc(all, func(o Request) bool { return o.Sub == sub && o.State == Withdrawn }); i >= 0 {
+		change.Drop = all[i].ID
+	}
+	return change, nil
+}
+
 // Answer is the answer of an admin.
 type Answer struct {
 	State State // Approved or Declined
@@ -140,7 +168,7 @@ type Answer struct {
 func Close(all []Request, id string, asked time.Time, a Answer, now time.Time) (Change, error) {
 	r, ok := Find(all, id, now)
 	switch {
-	case !ok:
+	case !ok || r.State == Withdrawn:
 		return Change{}, ErrUnknown
 	case r.State == a.State && r.By == a.By && r.Answer == a.Text && r.Grant == a.Grant:
 		return Change{Put: r}, nil

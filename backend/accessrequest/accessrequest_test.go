@@ -95,3 +95,39 @@ func TestClose(t *testing.T) {
 		}
 	}
 }
+
+// Only the person of an open request withdraws it. A repetition is no mistake, and an
+// answered request keeps its answer.
+func TestWithdraw(t *testing.T) {
+	all := kept(2, accessrequest.Open)
+	mine, other := all[0], all[1]
+	for name, id := range map[string]string{"the request of another person": other.ID, "no request": "0123456789abcdef"} {
+		if change, err := accessrequest.Withdraw(all, id, mine.Sub, now); !errors.Is(err, accessrequest.ErrUnknown) || change != (accessrequest.Change{}) {
+			t.Errorf("%s: %+v, %v", name, change, err)
+		}
+	}
+	change, err := accessrequest.Withdraw(all, mine.ID, mine.Sub, now)
+	if err != nil || change.Put.State != accessrequest.Withdrawn || !change.Put.Answered.Equal(now) || change.Drop != "" {
+		t.Fatalf("%+v, %v", change, err)
+	}
+	after := []accessrequest.Request{change.Put, other}
+	if again, err := accessrequest.Withdraw(after, mine.ID, mine.Sub, now.Add(time.Hour)); err != nil || again != change {
+		t.Errorf("a repetition: %+v, %v", again, err)
+	}
+	if _, err := accessrequest.Close(after, mine.ID, mine.Asked, accessrequest.Answer{State: accessrequest.Declined}, now); !errors.Is(err, accessrequest.ErrUnknown) {
+		t.Errorf("an answer to a withdrawn request: %v", err)
+	}
+	if open := accessrequest.Pending(after, now); len(open) != 1 || open[0].ID != other.ID {
+		t.Errorf("%+v", open)
+	}
+	if again, err := accessrequest.Ask(after, mine, now); err != nil || again.Put.State != accessrequest.Open {
+		t.Errorf("a new request: %+v, %v", again, err)
+	}
+	answered := kept(1, accessrequest.Declined)
+	if _, err := accessrequest.Withdraw(answered, answered[0].ID, answered[0].Sub, now); !errors.Is(err, accessrequest.ErrAnswered) {
+		t.Errorf("an answered request: %v", err)
+	}
+	if _, err := accessrequest.Withdraw(all, mine.ID, mine.Sub, now.Add(accessrequest.Life)); !errors.Is(err, accessrequest.ErrUnknown) {
+		t.Errorf("at its end: %v", err)
+	}
+}

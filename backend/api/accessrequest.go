@@ -46,6 +46,20 @@ type AskedResponse struct {
 	Requests []Asked `json:"requests"`
 }
 
+// WithdrawRequest withdraws an open request of the caller.
+type WithdrawRequest struct {
+	Request string `json:"request"`
+}
+
+// WithdrawResponse has the path of the withdrawn request. The event is "" for a
+// repetition, which changes nothing.
+type WithdrawResponse struct {
+	Request string `json:"request"`
+	Bucket  string `json:"bucket"`
+	Key     string `json:"key"`
+	Event   string `json:"event,omitempty"`
+}
+
 // AskingRequest requests a page of the open requests of all people. After is the id of
 // the last request of the page before, or "".
 type AskingRequest struct {

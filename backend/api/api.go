@@ -67,6 +67,7 @@ type Whoami struct {
 	GrantsVersion string    `json:"grants_version"`
 	BoundSeconds  int       `json:"bound_seconds"`
 	SessionStart  time.Time `json:"session_start"`
+	OpenRequests  int       `json:"open_requests,omitempty"` // for admins: open requests for access of all people
 }
 
 // Kind is the kind of an entry. It never follows from the form of the name.

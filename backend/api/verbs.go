@@ -35,10 +35,11 @@ const (
 
 	VerbExplainRequest Verb = "access/request"
 
-	VerbAsk    Verb = "access/ask"
-	VerbAsked  Verb = "access/asked"
-	VerbAsking Verb = "access/asking"
-	VerbAnswer Verb = "access/answer"
+	VerbAsk      Verb = "access/ask"
+	VerbAsked    Verb = "access/asked"
+	VerbWithdraw Verb = "access/withdraw"
+	VerbAsking   Verb = "access/asking"
+	VerbAnswer   Verb = "access/answer"
 )
 
 // Path returns the URL path of a verb on the server.

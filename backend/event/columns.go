@@ -12,7 +12,7 @@ type Columns struct {
 
 // decided are the actions with decisions.
 var decided = []string{
-	SessionStart, List, Search, Stat, Versions, Download, Explain, GrantsChanged, AccessRequested, AuditRead, Suppressed, DeviceRefused, AuditExport, AuditVerify, AuditReview,
+	SessionStart, List, Search, Stat, Versions, Download, Explain, GrantsChanged, AccessRequested, AccessWithdrawn, AuditRead, Suppressed, DeviceRefused, AuditExport, AuditVerify, AuditReview,
 }
 
 // ColumnsOf returns the columns of a count of the events that a filter selects.

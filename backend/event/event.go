@@ -28,6 +28,7 @@ const (
 
 	AccessRequested = "access-requested" // a request of a person for access to a path; Reason is the person's text
 	AccessAnswered  = "access-answered"  // an admin answered such a request; Grant is the added grant
+	AccessWithdrawn = "access-withdrawn" // the person withdrew such a request
 
 	ServiceStart  = "service-start"
 	ServiceStop   = "service-stop"

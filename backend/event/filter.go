@@ -48,7 +48,7 @@ func Fields() []Field {
 func Actions() []string {
 	return []string{
 		SessionStart, SignOut, SignOutAll, List, Search, Stat, Versions, Download, Completed, Explain, GrantsChanged,
-		AccessRequested, AccessAnswered, AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, LogRestarted, DeviceRefused, MembershipChanged,
+		AccessRequested, AccessAnswered, AccessWithdrawn, AuditRead, ServiceStart, ServiceStop, Suppressed, Alarm, LogVerified, LogRestarted, DeviceRefused, MembershipChanged,
 		UncleanStop, AuditGap, TokenRefused, RetentionApplied, AuditExport, AuditVerify, AuditReview, Alert,
 	}
 }

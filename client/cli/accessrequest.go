@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"usher/backend/api"
 	"usher/client"
+	"usher/client/approval"
 )
 
 // requestCommands are the commands of requests for access.
@@ -20,23 +20,32 @@ func (a *app) requestCommands() []*cobra.Command {
 }
 
 func (a *app) requestCommand() *cobra.Command {
-	var reason string
+	var reason, withdraw string
 	var list bool
 	cmd := &cobra.Command{
 		Use: "request PATH", Short: "Request access to a path",
 		Long: `Send your administrators a request for access to an object, a folder that ends in "/", or a bucket. The answer is the same for every path: it does not show whether anything is there. A request ends after 30 days without an answer, and another one for the same path replaces it. You can have 10 open requests. Each is recorded in the audit log.
 
-With --list, show your requests and their answers. This command is for everybody.`,
+With --list, show your requests and their answers. With --withdraw, take back an open one. This command is for everybody.`,
 		Example: `
 usher access request company-reports/board-packs/ --reason "audit 2026"
 usher access request --list
+usher access request --withdraw 3f2a9c5e1b7d4086
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			if list {
+			switch {
+			case list && cmd.Flags().Changed("withdraw"):
+				return usagef("Use one of --list and --withdraw.")
+			case list:
 				if err := checkArgs(cmd, args, 0, 0, "request --list takes no other arguments."); err != nil {
 					return err
 				}
 				return a.listAsked(cmd.Context())
+			case cmd.Flags().Changed("withdraw"):
+				if err := checkArgs(cmd, args, 0, 0, "request --withdraw ID takes no other arguments."); err != nil {
+					return err
+				}
+				return a.withdraw(cmd.Context(), withdraw)
 			}
 			if err := checkArgs(cmd, args, 1, 1, "request takes the PATH of an object, a folder or a bucket."); err != nil {
 				return err
@@ -46,14 +55,31 @@ usher access request --list
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "the reason, for the administrators")
 	cmd.Flags().BoolVar(&list, "list", false, "show your requests and their answers")
+	cmd.Flags().StringVar(&withdraw, "withdraw", "", "withdraw an open request with this `ID`, which --list shows")
 	return cmd
 }
 
-// checkReason refuses a text that the server would refuse.
 func checkReason(text string) error {
-	if len(text) > api.MaxAskReason {
-		return usagef("The reason is too long: at most %d bytes.", api.MaxAskReason)
+	if err := approval.CheckReason(text); err != nil {
+		return usagef("%s", err)
 	}
+	return nil
+}
+
+func (a *app) withdraw(ctx context.Context, id string) error {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := conn.client.Withdraw(ctx, api.WithdrawRequest{Request: id})
+	if err != nil {
+		return instead(err, approval.NoneOwn+" List your requests with usher access request --list.")
+	}
+	if a.json {
+		a.writeJSON(a.Out, out)
+		return nil
+	}
+	fmt.Fprintln(a.Out, approval.Withdrawn(out))
 	return nil
 }
 
@@ -95,13 +121,13 @@ func (a *app) listAsked(ctx context.Context) error {
 		return err
 	}
 	var t table
-	t.add("REQUESTED (UTC)", "STATE", "PATH", "REASON", "ANSWER")
+	t.add("ID", "REQUESTED (UTC)", "STATE", "PATH", "REASON", "ANSWER")
 	for _, q := range out.Requests {
 		if a.json {
 			a.writeJSON(a.Out, q)
 			continue
 		}
-		t.add(q.Asked.UTC().Format("2006-01-02 15:04"), safe(q.State), safe(askedPath(q)), safe(q.Reason), safe(q.Answer))
+		t.add(safe(q.Request), q.Asked.UTC().Format("2006-01-02 15:04"), safe(q.State), safe(approval.Path(q)), safe(q.Reason), safe(q.Answer))
 	}
 	switch {
 	case a.json:
@@ -112,8 +138,6 @@ func (a *app) listAsked(ctx context.Context) error {
 	}
 	return nil
 }
-
-func askedPath(q api.Asked) string { return q.Bucket + "/" + q.Key }
 
 func (a *app) requestsCommand() *cobra.Command {
 	return &cobra.Command{
@@ -172,7 +196,7 @@ func (a *app) listAsking(ctx context.Context) error {
 		case q.Nearest != nil:
 			nearest = safe(q.Nearest.Text)
 		}
-		t.add(safe(q.Request), q.Asked.Asked.UTC().Format("2006-01-02 15:04"), person, safe(strings.Join(q.Groups, ", ")), safe(askedPath(q.Asked)), nearest, safe(q.Reason))
+		t.add(safe(q.Request), q.Asked.Asked.UTC().Format("2006-01-02 15:04"), person, safe(strings.Join(q.Groups, ", ")), safe(approval.Path(q.Asked)), nearest, safe(q.Reason))
 		return true
 	})
 	switch {
@@ -187,14 +211,14 @@ func (a *app) listAsking(ctx context.Context) error {
 	return nil
 }
 
-// approval are the flags of an approval.
-type approval struct {
+// approveFlags are the flags of an approval.
+type approveFlags struct {
 	group, until, reason string
 	yes                  bool
 }
 
 func (a *app) approveCommand() *cobra.Command {
-	var f approval
+	var f approveFlags
 	cmd := &cobra.Command{
 		Use: "approve ID", Short: "Approve a request for access, for a time",
 		Long: `Add a grant of the requested path to a group of the person, until a time. All members of the group get the access; the command names them and asks before it changes anything. The change is in force at once, and the audit log has the answer and the change.
@@ -212,7 +236,7 @@ usher access approve 3f2a9c5e1b7d4086 --group auditors-ext --for 14d
 		}),
 	}
 	cmd.Flags().StringVar(&f.group, "group", "", "a group of the person, for the grant")
-	cmd.Flags().StringVar(&f.until, "for", "7d", "time until the access ends: 12h, 7d, or a date such as 2026-12-31")
+	cmd.Flags().StringVar(&f.until, "for", approval.DefaultTime, "time until the access ends: 12h, 7d, or a date such as 2026-12-31")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "the reason, kept with the grant and shown to the person")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "approve without a prompt")
 	return cmd
@@ -237,7 +261,7 @@ func (a *app) declineCommand() *cobra.Command {
 
 // forRequests replaces not_found by a sentence about requests.
 func forRequests(err error, group string) error {
-	return instead(err, fmt.Sprintf("There is no such open request, or you may not answer it: answers are for the group %s. List the open ones with usher access requests.", safe(group)))
+	return instead(err, approval.NoRequest(group)+" List the open ones with usher access requests.")
 }
 
 func (a *app) decline(ctx context.Context, id, reason string) error {
@@ -256,17 +280,17 @@ func (a *app) decline(ctx context.Context, id, reason string) error {
 		a.writeJSON(a.Out, out)
 		return nil
 	}
-	fmt.Fprintf(a.Out, "The request of %s is declined.\n", safe(out.User))
+	fmt.Fprintln(a.Out, approval.Declined(out))
 	return nil
 }
 
-func (a *app) approve(ctx context.Context, id string, f approval) error {
+func (a *app) approve(ctx context.Context, id string, f approveFlags) error {
 	if err := checkReason(f.reason); err != nil {
 		return err
 	}
-	until, err := instant(f.until, a.Now())
+	until, err := approval.Until(f.until, a.Now())
 	if err != nil {
-		return err
+		return usagef("%s", err)
 	}
 	conn, err := a.connect(ctx)
 	if err != nil {
@@ -288,7 +312,7 @@ func (a *app) approve(ctx context.Context, id string, f approval) error {
 	}
 	in := api.AnswerRequest{Request: id, Approve: true, Group: cmp.Or(f.group, q.Group), Expires: &until, Reason: f.reason, Preview: true}
 	if fixed && !q.Allowed {
-		return grantsFileLine(q, in)
+		return &failedError{text: approval.Fixed() + "\n" + approval.FileLine(q, in), exit: api.ExitUsage, cause: &api.Error{Code: api.GrantsFixed}}
 	}
 	preview, err := conn.client.Answer(ctx, in)
 	if err != nil {
@@ -309,10 +333,8 @@ func (a *app) approve(ctx context.Context, id string, f approval) error {
 		return answerProblems(out)
 	case a.json:
 		a.writeJSON(a.Out, out)
-	case out.Grant == nil:
-		fmt.Fprintf(a.Out, "%s can read %s already. The request is closed.\n", safe(out.User), safe(askedPath(q.Asked)))
 	default:
-		fmt.Fprintf(a.Out, "Approved: %s (version %s, event %s).\n", safe(out.Grant.Text), safe(out.Version), safe(out.Event))
+		fmt.Fprintln(a.Out, approval.Approved(q.Asked, out))
 	}
 	return nil
 }
@@ -323,12 +345,12 @@ func (a *app) confirmApproval(ctx context.Context, q api.Asking, preview api.Ans
 		return nil // nothing is given
 	}
 	if !yes || a.ErrTTY {
-		fmt.Fprintf(a.Err, "%s, in %s, requests %s\n", safe(q.User), safe(strings.Join(q.Groups, ", ")), safe(askedPath(q.Asked)))
+		fmt.Fprintf(a.Err, "%s, in %s, requests %s\n", safe(q.User), safe(strings.Join(q.Groups, ", ")), safe(approval.Path(q.Asked)))
 		if q.Reason != "" {
 			fmt.Fprintf(a.Err, "Reason: %s\n", safe(q.Reason))
 		}
 		fmt.Fprintf(a.Err, "Grant: %s\nUntil: %s UTC\n", safe(preview.Grant.Text), until.UTC().Format("2006-01-02 15:04"))
-		fmt.Fprintln(a.Err, alsoIn(preview))
+		fmt.Fprintln(a.Err, approval.Others(preview))
 	}
 	if yes {
 		return nil
@@ -346,40 +368,6 @@ func (a *app) confirmApproval(ctx context.Context, q api.Asking, preview api.Ans
 	return nil
 }
 
-// alsoIn names the other people with the new access.
-func alsoIn(preview api.AnswerResponse) string {
-	if len(preview.Members)+preview.Others == 0 {
-		return "No other person is in this group."
-	}
-	names := safe(strings.Join(preview.Members, ", "))
-	if preview.Others > 0 {
-		names += fmt.Sprintf(" and %d more", preview.Others)
-	}
-	return "Also in this group, with the same access: " + names
-}
-
 func answerProblems(out api.AnswerResponse) error {
-	lines := []string{"Nothing was changed."}
-	for _, p := range out.Problems {
-		lines = append(lines, safe(p.Problem)+"; "+safe(p.Fix))
-	}
-	return usagef("%s", strings.Join(lines, "\n"))
-}
-
-// grantsFileLine returns the error of a server with a grants file, with the line for
-// the file. Its texts are printable ASCII in the escapes of YAML: those of safetext
-// would be another path there.
-func grantsFileLine(q api.Asking, in api.AnswerRequest) error {
-	path := "object: " + strconv.QuoteToASCII(q.Key)
-	if q.Key == "" || strings.HasSuffix(q.Key, "/") {
-		path = "prefix: " + strconv.QuoteToASCII(q.Key)
-	}
-	line := fmt.Sprintf("  - {group: %s, bucket: %s, %s, expires: %s", strconv.QuoteToASCII(in.Group), strconv.QuoteToASCII(q.Bucket), path, in.Expires.UTC().Format(time.RFC3339))
-	if reason := cmp.Or(in.Reason, q.Reason); reason != "" {
-		line += ", reason: " + strconv.QuoteToASCII(reason)
-	}
-	return &failedError{
-		text: api.Lookup(api.GrantsFixed).Sentence + " Add this line to it, then run this command again to close the request:\n" + line + "}",
-		exit: api.ExitUsage, cause: &api.Error{Code: api.GrantsFixed},
-	}
+	return usagef("%s", strings.Join(approval.Problems(out), "\n"))
 }

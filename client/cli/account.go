@@ -181,6 +181,9 @@ func (a *app) whoami(ctx context.Context) error {
 		t.add("email", safe(who.Person.Email))
 	}
 	t.add("groups", groups(who.Groups))
+	if n := who.OpenRequests; n > 0 {
+		t.add("requests", quantity.Plural(n, "open one", "open ones")+" for access: usher access requests")
+	}
 	t.add("server", fmt.Sprintf("%s (%s)", hostOf(conn.profile), safe(conn.profile.Config.Organisation)))
 	t.add("since", who.SessionStart.Local().Format("2006-01-02 15:04"))
 	t.add("stored", map[string]string{"file": "in a file that only you can read", "keyring": "in a file, sealed with a key in your keyring"}[storedIn(conn.session)])

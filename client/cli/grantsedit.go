@@ -2,13 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"usher/backend/api"
+	"usher/client/approval"
 	"usher/client/quantity"
 )
 
@@ -109,33 +108,12 @@ func (a *app) grant(args []string, f grantFlags) (api.Grant, error) {
 	if f.expires == "" {
 		return g, nil
 	}
-	end, err := instant(f.expires, a.Now())
+	end, err := approval.Until(f.expires, a.Now())
 	if err != nil {
-		return api.Grant{}, err
+		return api.Grant{}, usagef("%s", err)
 	}
 	g.Expires = &end
 	return g, nil
-}
-
-// mostDays bounds a number of days.
-const mostDays = 36_500
-
-// instant parses a time: a duration or days from now, a date, or a time with its zone.
-func instant(text string, now time.Time) (time.Time, error) {
-	if number, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= mostDays {
-			return now.AddDate(0, 0, n).UTC().Truncate(time.Second), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		return now.Add(d).UTC().Truncate(time.Second), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, usagef("%s is not a time. Write 2h, 7d, 2026-12-31 or 2026-12-31T12:00:00Z.", safe(text))
 }
 
 func (a *app) addGrant(cmd *cobra.Command, args []string, f grantFlags) error {

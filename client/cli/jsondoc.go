@@ -37,6 +37,7 @@ func Shapes() []Shape {
 		{"access explain", "once, with --request", api.ExplainIDResponse{}},
 		{"access request", "once", api.AskResponse{}},
 		{"access request", "each request, with --list", api.Asked{}},
+		{"access request", "once, with --withdraw", api.WithdrawResponse{}},
 		{"access requests", "each open request", api.Asking{}},
 		{"access review", "each person with each grant", api.ReviewRow{}},
 		{"access who", "once", api.WhoResponse{}},

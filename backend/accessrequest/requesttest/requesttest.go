@@ -43,6 +43,8 @@ func Run(t *testing.T, newFixture func(t *testing.T) Fixture) {
 		"a dropped request is gone":                       drops,
 		"requests that have ended do not come back":       ends,
 		"an answer is kept, and only one of two is taken": answers,
+		"a withdrawal or an answer is taken, not both":    withdraws,
+		"one withdrawn request of a person is kept":       lastWithdrawn,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, newFixture(t)) })
 	}
@@ -230,5 +232,60 @@ func answers(t *testing.T, f Fixture) {
 	}
 	if errs[won] != nil || !errors.Is(errs[1-won], accessrequest.ErrAnswered) {
 		t.Errorf("%v: %+v", errs, got)
+	}
+}
+
+// withdraw returns the edit of a withdrawal.
+func withdraw(f Fixture, sub, key string) func([]accessrequest.Request) (accessrequest.Change, error) {
+	return func(all []accessrequest.Request) (accessrequest.Change, error) {
+		return accessrequest.Withdraw(all, accessrequest.ID(sub, "builds", key), sub, f.Now())
+	}
+}
+
+func withdraws(t *testing.T, f Fixture) {
+	stores := []Store{open(t, f), open(t, f)}
+	update(t, stores[0], ask(f, "ada", "a/", ""))
+	q := live(t, f, stores[0])[0]
+	edits := []func([]accessrequest.Request) (accessrequest.Change, error){
+		withdraw(f, "ada", "a/"),
+		func(all []accessrequest.Request) (accessrequest.Change, error) {
+			return accessrequest.Close(all, q.ID, q.Asked, accessrequest.Answer{State: accessrequest.Declined, By: "joan"}, f.Now())
+		},
+	}
+	var all sync.WaitGroup
+	errs := make([]error, 2)
+	for i, edit := range edits {
+		all.Go(func() { errs[i] = stores[i].Update(t.Context(), edit) })
+	}
+	all.Wait()
+	got := live(t, f, open(t, f))
+	if len(got) != 1 {
+		t.Fatalf("%+v", got)
+	}
+	won, refusal := 0, accessrequest.ErrUnknown
+	if got[0].State == accessrequest.Declined {
+		won, refusal = 1, accessrequest.ErrAnswered
+	}
+	if got[0].State == accessrequest.Open || errs[won] != nil || !errors.Is(errs[1-won], refusal) {
+		t.Errorf("%v: %+v", errs, got)
+	}
+}
+
+func lastWithdrawn(t *testing.T, f Fixture) {
+	s := open(t, f)
+	update(t, s, ask(f, "grace", "a/", ""))
+	update(t, s, withdraw(f, "grace", "a/"))
+	for i := range 3 {
+		key := fmt.Sprint(i, "/")
+		update(t, s, ask(f, "ada", key, ""))
+		f.Advance(time.Second)
+		update(t, s, withdraw(f, "ada", key))
+	}
+	var kept []string
+	for _, r := range live(t, f, open(t, f)) {
+		kept = append(kept, fmt.Sprint(r.Sub, " ", r.Key, " ", r.State))
+	}
+	if slices.Sort(kept); !slices.Equal(kept, []string{"ada 2/ withdrawn", "grace a/ withdrawn"}) {
+		t.Errorf("%q", kept)
 	}
 }

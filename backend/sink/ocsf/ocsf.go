@@ -92,7 +92,7 @@ func activityOf(e event.Event) activity {
 			return activity{groups, revoke}
 		}
 		return activity{groups, otherID}
-	case event.AccessRequested:
+	case event.AccessRequested, event.AccessWithdrawn:
 		return activity{groups, otherID}
 	case event.AccessAnswered:
 		if e.Grant != "" {
