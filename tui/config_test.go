@@ -160,6 +160,22 @@ func (wired) Ask(context.Context, api.AskRequest) (api.AskResponse, error) {
 	return api.AskResponse{Days: 30}, nil
 }
 
+// Asked has no earlier requests.
+func (wired) Asked(context.Context) (out api.AskedResponse, err error) { return out, nil }
+
+// Withdraw finds no request.
+func (w wired) Withdraw(context.Context, api.WithdrawRequest) (out api.WithdrawResponse, err error) {
+	return out, w.err()
+}
+
+func (r refused) Asking(context.Context, api.AskingRequest) (out api.AskingResponse, err error) {
+	return out, r.err()
+}
+
+func (r refused) Answer(context.Context, api.AnswerRequest) (out api.AnswerResponse, err error) {
+	return out, r.err()
+}
+
 func (r refused) AuditQuery(context.Context, api.AuditQueryRequest) (out api.AuditQueryResponse, err error) {
 	return out, r.err()
 }

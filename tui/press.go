@@ -215,7 +215,7 @@ func opens(p pane.Pane, a keys.Action) bool {
 	switch p.Context() {
 	case keys.Audit, keys.Event, keys.Answer, keys.Grouping, keys.Export:
 		return a == keys.OpenAudit
-	case keys.Access, keys.Places, keys.Because:
+	case keys.Access, keys.Places, keys.Because, keys.Requests:
 		return a == keys.OpenAccess
 	}
 	return false
@@ -245,7 +245,7 @@ func where(p pane.Pane) string {
 		return "the history"
 	case keys.Audit, keys.Event, keys.Answer, keys.Export:
 		return "the audit log"
-	case keys.Access, keys.Places, keys.Because:
+	case keys.Access, keys.Places, keys.Because, keys.Requests:
 		return "access"
 	}
 	return "this page"

@@ -28,6 +28,9 @@ func (m *Model) Scene() linear.Scene {
 	if !m.log.finding.IsZero() {
 		s.Alerts = append(s.Alerts, m.log.finding.String())
 	}
+	if note := m.requestsNote(); note != "" && m.session.phase.browsing() {
+		s.Alerts = append(s.Alerts, "Open for an answer: "+note+" for access.")
+	}
 	return s
 }
 

@@ -98,7 +98,7 @@ func (m *Model) call(limit time.Duration) tea.Cmd {
 func describe(w api.Whoami) pane.Me {
 	me := pane.Me{
 		Name: safetext.New(w.Person.Username), Sub: safetext.New(w.Person.Sub), Email: safetext.New(w.Person.Email),
-		Bound: w.BoundSeconds, Since: w.SessionStart, Version: w.GrantsVersion, Online: true,
+		Bound: w.BoundSeconds, Since: w.SessionStart, Version: w.GrantsVersion, Online: true, OpenRequests: w.OpenRequests,
 	}
 	groups := slices.Sorted(slices.Values(w.Groups))
 	for _, g := range groups {

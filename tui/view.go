@@ -114,6 +114,9 @@ func (m *Model) top() string {
 	if !me.Name.IsZero() || !me.Online {
 		right = style.Paint(dot) + t.Muted.Paint(" "+format.End(me.Name.String(), 24, t.Glyphs.Ellipsis))
 	}
+	if note := m.requestsNote(); note != "" {
+		right += "  " + t.Accent.Paint(note)
+	}
 	if m.w >= 110 {
 		right += t.Muted.Paint(m.groups()) + t.Muted.Paint("  "+format.End(line(m.deps.Server), 32, t.Glyphs.Ellipsis))
 	}
@@ -123,6 +126,16 @@ func (m *Model) top() string {
 	room := m.w - 2 - cells.Width(right) - len("usher  ") - 2
 	left := t.Accent.Bold().Paint("usher") + "  " + place(t, m.front().Title(), room)
 	return " " + format.Ends(left, right, m.w-2, t.Glyphs.Ellipsis) + " "
+}
+
+// requestsNote returns the number of open requests for access, for admins; "" without
+// any, and for others.
+func (m *Model) requestsNote() string {
+	n := m.env.Me.OpenRequests
+	if n == 0 || !m.hasPage(keys.OpenAccess) {
+		return ""
+	}
+	return quantity.Plural(n, "request", "requests")
 }
 
 // groups returns the first group and the number of others; all groups in a wide window.

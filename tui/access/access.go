@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -20,6 +21,8 @@ type Backend interface {
 	Who(context.Context, api.WhoRequest) (api.WhoResponse, error)
 	Can(context.Context, api.CanRequest) (api.CanResponse, error)
 	GrantsList(context.Context) (api.GrantsListResponse, error)
+	Asking(context.Context, api.AskingRequest) (api.AskingResponse, error)
+	Answer(context.Context, api.AnswerRequest) (api.AnswerResponse, error)
 }
 
 // Deps is the pane's dependencies. Env, Backend and Now are required.
@@ -28,7 +31,7 @@ type Deps struct {
 	Backend Backend
 	Now     func() time.Time // only commands call it; for the time windows of grants
 	Server  string           // host, for sentences
-	Group   safetext.Text    // of admins; the list of all grants is theirs alone
+	Group   safetext.Text    // of admins; the list of all grants and the requests are theirs alone
 	Or      safetext.Text    // of auditors, for sentences
 	// On is the path whose readers are the first view. With the zero Target the
 	// first view is all grants, or for an auditor the person's own paths.
@@ -62,7 +65,10 @@ type Pane struct {
 }
 
 // query is one call to the server. Its address identifies its response.
-type query struct{ view *view }
+type query struct {
+	view *view
+	more bool // for the page of requests behind those of the view
+}
 
 // Messages to the pane from its own commands.
 type (
@@ -111,15 +117,26 @@ func (p *Pane) Opened() tea.Cmd {
 
 // ask requests the content of a view, and cancels the pending query.
 func (p *Pane) ask(v *view) tea.Cmd {
+	return p.send(&query{view: v}, fetch{p.Backend, p.Now, v.kind, v.at, v.user, ""})
+}
+
+// askMore requests the requests behind those of a view, if there are any.
+func (p *Pane) askMore(v *view) tea.Cmd {
+	after := v.next()
+	if after == "" || p.asked != nil {
+		return nil
+	}
+	return p.send(&query{v, true}, fetch{p.Backend, p.Now, v.kind, v.at, v.user, after})
+}
+
+func (p *Pane) send(q *query, f fetch) tea.Cmd {
 	p.stop()
 	if len(p.stack) == 0 {
-		p.push(v)
+		p.push(q.view)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
-	q := &query{v}
 	p.asked, p.cancel = q, cancel
 	p.dirty()
-	f := fetch{p.Backend, p.Now, v.kind, v.at, v.user}
 	return tea.Batch(
 		tea.Tick(grace, func(time.Time) tea.Msg { return waited{q} }),
 		func() tea.Msg {
@@ -180,6 +197,8 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			p.push(m.of.view)
 			p.dirty()
 		}
+	case closed:
+		p.closed(m)
 	case pane.Restyled:
 		p.dirty()
 	case pane.Retry:
@@ -208,6 +227,9 @@ func (p *Pane) answered(m answered) tea.Cmd {
 		v.problem, v.lost = p.sentence(m.err, v), api.SignedOut(m.err) || api.Offline(m.err)
 		return pane.Send(pane.Failed{Err: m.err})
 	}
+	if m.of.more {
+		m.ans.requests = append(slices.Clone(v.ans.requests), m.ans.requests...)
+	}
 	v.fill(m.ans)
 	return pane.Send(pane.Answered{})
 }
@@ -219,7 +241,7 @@ func (p *Pane) sentence(err error, of *view) string {
 		// The server returns the same for a caller outside the admins group and for an
 		// unknown person.
 		group := p.Group.String()
-		if of.kind != grants && !p.Or.IsZero() {
+		if of.kind != grants && of.kind != requests && !p.Or.IsZero() {
 			group += " or " + p.Or.String()
 		}
 		s := "This page needs group " + group + ". Ask your administrator."
@@ -254,6 +276,8 @@ func (p *Pane) Context() keys.Context {
 	switch {
 	case v == nil || v.kind == who:
 		return keys.Access
+	case v.kind == requests || v.of.request != nil:
+		return keys.Requests
 	case v.list != nil:
 		return keys.Places
 	}

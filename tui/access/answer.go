@@ -14,11 +14,12 @@ import (
 type kind int
 
 const (
-	who    kind = iota // the readers of a path
-	why                // the explanation of a person's access to an object
-	can                // the paths of a person
-	grants             // all active grants
-	reach              // one row of a view of readers, in full; without a query
+	who      kind = iota // the readers of a path
+	why                  // the explanation of a person's access to an object
+	can                  // the paths of a person
+	grants               // all active grants
+	requests             // the open requests for access
+	reach                // one row of a list, in full; without a query
 )
 
 // answer is a response of the server, safe to display. It is immutable.
@@ -30,6 +31,9 @@ type answer struct {
 	list   []grant         // grants
 	wrong  []safetext.Text // grants: the faults of a newer file, which was refused
 	why    *because
+
+	requests []request // the oldest first
+	more     bool      // requests: others follow
 }
 
 type group struct {
@@ -71,6 +75,7 @@ type fetch struct {
 	kind    kind
 	at      pane.Target
 	user    safetext.Text
+	after   string // requests: the id of the last one before
 }
 
 func (f fetch) do(ctx context.Context) (*answer, error) {
@@ -118,6 +123,12 @@ func (f fetch) do(ctx context.Context) (*answer, error) {
 		if r.Problem != "" {
 			out.wrong = texts(strings.Split(r.Problem, "\n"))
 		}
+	case requests:
+		r, err := b.Asking(ctx, api.AskingRequest{After: f.after})
+		if err != nil {
+			return nil, err
+		}
+		out.requests, out.more = requestsOf(r, f.now()), r.More && len(r.Requests) > 0
 	}
 	return out, nil
 }

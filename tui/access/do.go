@@ -8,6 +8,8 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/quantity"
+	"usher/tui/dialog"
 	"usher/tui/keys"
 	"usher/tui/pane"
 )
@@ -26,6 +28,8 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return nil
 	case keys.Grants:
 		return p.ask(p.view(grants, pane.Target{}, safetext.Text{}))
+	case keys.OpenRequests:
+		return p.ask(p.view(requests, pane.Target{}, safetext.Text{}))
 	}
 	if v == nil {
 		return nil
@@ -42,9 +46,14 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		return p.ask(v)
 	case keys.CopyPath:
 		return pane.Send(pane.Copy{Text: v.copied()})
+	case keys.Approve, keys.Decline:
+		return pane.Send(dialog.Show{Dialog: newReply(p, v.current().request, a == keys.Approve)})
 	}
 	if v.list != nil {
 		v.list.Move(a)
+		if v.list.Cursor() == len(v.lines)-1 {
+			return p.askMore(v)
+		}
 		return nil
 	}
 	pane.Scroll(&v.port, a)
@@ -62,11 +71,12 @@ func (p *Pane) Click(x, y int) (tea.Cmd, bool) {
 }
 
 // enter opens the row under the cursor: the explanation of a person's access to a
-// file (a query), the grants of a group or person for a folder (already loaded), or
-// the readers of a path (a query).
+// file (a query), the grants of a group or person for a folder or a request (already
+// loaded), or the readers of a path (a query).
 func (p *Pane) enter(v *view) tea.Cmd {
 	l := v.current()
 	switch {
+	case l.request != nil:
 	case v.kind != who:
 		return p.ask(p.view(who, l.grant.at, safetext.Text{}))
 	case l.person != nil && !v.folder():
@@ -84,6 +94,8 @@ func (p *Pane) enter(v *view) tea.Cmd {
 func (v *view) copied() safetext.Text {
 	l := v.current()
 	switch {
+	case l.request != nil:
+		return l.request.at.Text()
 	case v.kind == who && l.grant != nil:
 		return l.grant.text
 	case v.list != nil && l.grant != nil:
@@ -106,8 +118,11 @@ func (p *Pane) whyNot(a keys.Action) string {
 	l := v.current()
 	switch a {
 	case keys.Enter:
-		if l == (line{}) {
+		switch {
+		case l == (line{}):
 			return "There is nothing here to open."
+		case v.kind == reach && l.request != nil:
+			return "The request is shown in full."
 		}
 	case keys.CanSee:
 		switch {
@@ -122,6 +137,17 @@ func (p *Pane) whyNot(a keys.Action) string {
 			return "The list of all grants needs group " + p.Group.Raw() + "."
 		case v.kind == grants:
 			return "All grants are shown."
+		}
+	case keys.OpenRequests:
+		switch {
+		case !p.Env.Me.In(p.Group):
+			return "The open requests need group " + p.Group.Raw() + "."
+		case v.kind == requests:
+			return "The open requests are shown."
+		}
+	case keys.Approve, keys.Decline:
+		if l.request == nil {
+			return "There is no request here."
 		}
 	case keys.Reload:
 		if v.kind == reach {
@@ -236,12 +262,25 @@ func (p *Pane) Hints() []keys.Action {
 	if p.typing {
 		return nil
 	}
-	all := []keys.Action{keys.Enter, keys.CanSee, keys.Filter, keys.Back, keys.Grants, keys.CopyPath, keys.Help}
+	all := []keys.Action{keys.Enter, keys.CanSee, keys.Filter, keys.Back, keys.Grants, keys.OpenRequests, keys.CopyPath, keys.Help}
 	switch p.Context() {
 	case keys.Places:
-		all = []keys.Action{keys.Enter, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
+		all = []keys.Action{keys.Enter, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.OpenRequests, keys.Help}
 	case keys.Because:
-		all = []keys.Action{keys.CanSee, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.Help}
+		all = []keys.Action{keys.CanSee, keys.Filter, keys.CopyPath, keys.Back, keys.Grants, keys.OpenRequests, keys.Help}
+	case keys.Requests:
+		all = []keys.Action{keys.Enter, keys.Approve, keys.Decline, keys.Back, keys.CanSee, keys.CopyPath, keys.Filter, keys.Help}
+	}
+	if p.Env.Me.OpenRequests > 0 { // it is the reason to come here
+		all = append([]keys.Action{keys.OpenRequests}, slices.DeleteFunc(all, func(a keys.Action) bool { return a == keys.OpenRequests })...)
 	}
 	return slices.DeleteFunc(all, func(a keys.Action) bool { return !p.Why(a).IsZero() })
+}
+
+// Label returns the number of open requests for their key.
+func (p *Pane) Label(a keys.Action) string {
+	if n := p.Env.Me.OpenRequests; a == keys.OpenRequests && n > 0 {
+		return quantity.Plural(n, "request", "requests")
+	}
+	return ""
 }

@@ -1,6 +1,6 @@
 // Package access is the page of admins and auditors about grants: the readers of a path, the
-// explanation of a person's access to a file, the paths of a person, and the active
-// grants.
+// explanation of a person's access to a file, the paths of a person, the active
+// grants, and for admins the open requests for access with their answers.
 //
 // Every query is an event in the audit log, so each follows a key press: nothing
 // polls, and nothing is fetched in advance. Details that a response already has (the

@@ -132,6 +132,8 @@ func (p *Pane) empty(v *view) (say string, hints [][2]string) {
 		say, hints = "No group can read anything there.", elsewhere
 	case v.kind == can:
 		say, hints = v.user.String()+" can see nothing.", elsewhere
+	case v.kind == requests:
+		say, hints = "There are no open requests.", [][2]string{hint(keys.Reload, "refresh"), hint(keys.Grants, "all grants"), hint(keys.Back, "back")}
 	default:
 		say = "There are no grants: nobody can see anything."
 	}
@@ -201,6 +203,9 @@ func (p *Pane) Status(w int) (left, right string) {
 		return t.Warn.Paint(v.user.String() + " is not among the people who can read this."), ""
 	case v.kind == can && v.ans != nil && len(v.ans.in) > 0:
 		return t.Muted.Paint("In ") + pane.Name(t, t.Text, together(v.ans.in), max(1, w-6), format.End), ""
+	}
+	if r := v.current().request; r != nil && v.kind == requests && w < besideFrom {
+		return p.requestStatus(r, w-2), ""
 	}
 	if g := v.current().grant; g != nil && w < besideFrom {
 		if s := v.more(p, g, w-2); s != "" {

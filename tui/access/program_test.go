@@ -15,6 +15,7 @@ import (
 	"usher/backend/safetext"
 	"usher/session"
 	"usher/tui"
+	"usher/tui/linear"
 	"usher/tui/signin"
 	"usher/tui/tuitest"
 )
@@ -94,6 +95,9 @@ type adminServer struct {
 	ignoresCancel bool // continues after the caller canceled
 	fail          error
 	asked         []string
+	wishes        []wish
+	page          int  // requests on a page; 0: 50
+	fixed         bool // the grants are a file
 }
 
 func (o *adminServer) do(change func()) {
@@ -267,6 +271,7 @@ func (o *adminServer) GrantsList(ctx context.Context) (api.GrantsListResponse, e
 
 func sample() *adminServer {
 	return &adminServer{
+		wishes: wishes(),
 		rules: []rule{
 			{group: "audit-team", path: "company-reports/annual/"},
 			{group: "audit-team", path: "company-reports/annual/drafts/", deny: true, reason: "not before they are signed"},
@@ -297,6 +302,7 @@ type program struct {
 	adminServer *adminServer
 	server      *tuitest.Server
 	deps        tui.Deps
+	scene       func() linear.Scene
 }
 
 func newProgram(change func(*program)) *program {
@@ -321,7 +327,7 @@ func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Screen = tuitest.Open(t, width, height, p, m)
+	w.Screen, w.scene = tuitest.Open(t, width, height, p, m), m.Scene
 }
 
 // page opens the page on a terminal of 120x40 and waits for it.

@@ -55,6 +55,24 @@ func (w hostileServer) GrantsList(context.Context) (api.GrantsListResponse, erro
 	return api.GrantsListResponse{Version: w.s, Grants: w.grants(), Problem: strings.Repeat(w.s+"\n", 9)}, nil
 }
 
+func (w hostileServer) Asking(context.Context, api.AskingRequest) (api.AskingResponse, error) {
+	g := w.grant(false)
+	q := api.Asking{
+		Asked: api.Asked{Request: w.s, Bucket: w.s, Key: w.s, Reason: w.s, State: api.AskOpen, Answer: w.s},
+		User:  w.s, Groups: []string{w.s, w.s + "2"}, Nearest: &g, Group: w.s,
+	}
+	gone, allowed, folder := q, q, q
+	gone.Request, gone.Gone, gone.Groups = w.s+"1", true, nil
+	allowed.Request, allowed.Allowed, allowed.Reason = w.s+"2", true, ""
+	folder.Request, folder.Key = w.s+"3", w.s+"/"
+	return api.AskingResponse{Requests: []api.Asking{q, gone, allowed, folder}, More: true}, nil
+}
+
+func (w hostileServer) Answer(context.Context, api.AnswerRequest) (api.AnswerResponse, error) {
+	g := w.grant(false)
+	return api.AnswerResponse{User: w.s, State: w.s, Grant: &g, Members: []string{w.s, w.s}, Others: 2, Version: w.s, Event: w.s}, nil
+}
+
 func newPane(t testing.TB, b Backend, o theme.Options) *Pane {
 	t.Helper()
 	table, err := keys.New(keys.Default()...)
@@ -74,7 +92,7 @@ func show(t testing.TB, p *Pane, k kind, at pane.Target, user safetext.Text) *vi
 	t.Helper()
 	v := p.view(k, at, user)
 	p.ask(v)
-	ans, err := fetch{p.Backend, p.Now, k, at, user}.do(t.Context())
+	ans, err := fetch{p.Backend, p.Now, k, at, user, ""}.do(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +149,7 @@ func TestHostileTextsInEveryView(t *testing.T) {
 			o = mono
 		}
 		p := newPane(t, hostileServer{s}, o)
-		for _, k := range []kind{who, why, can, grants} {
+		for _, k := range []kind{who, why, can, grants, requests} {
 			v := show(t, p, k, at, text)
 			for _, size := range [][2]int{narrow[i%3], wide[i%3]} {
 				look(t, p, v, size[0], size[1])
@@ -139,7 +157,7 @@ func TestHostileTextsInEveryView(t *testing.T) {
 			}
 		}
 	}
-	if views < 8*46 {
+	if views < 10*46 {
 		t.Errorf("only %d views were checked", views)
 	}
 }
@@ -163,7 +181,7 @@ func look(t *testing.T, p *Pane, v *view, w, h int) {
 				t.Error(err)
 			}
 		}
-		if l := v.current(); v.kind == who && l.heading == "" {
+		if l := v.current(); (v.kind == who || v.kind == requests) && l.heading == "" {
 			full := p.view(reach, v.at, safetext.Text{})
 			full.of, full.ans = l, v.ans
 			p.push(full)
@@ -188,10 +206,10 @@ func TestMessagesPrintNothingRaw(t *testing.T) {
 	const s = "\x1b]0;owned\a\u202e"
 	p := newPane(t, hostileServer{s}, theme.Options{})
 	text := safetext.New(s)
-	for _, k := range []kind{who, why, can, grants} {
+	for _, k := range []kind{who, why, can, grants, requests} {
 		v := show(t, p, k, pane.Target{Bucket: text, Key: text}, text)
-		m := answered{of: &query{v}, ans: v.ans, err: &api.Error{Code: api.NotFound, Message: s}}
-		for _, x := range []any{v.ans, *v.ans, m, &m, m.of, fetch{p.Backend, p.Now, k, v.at, text}.at, waited{m.of}} {
+		m := answered{of: &query{view: v}, ans: v.ans, err: &api.Error{Code: api.NotFound, Message: s}}
+		for _, x := range []any{v.ans, *v.ans, m, &m, m.of, fetch{p.Backend, p.Now, k, v.at, text, ""}.at, waited{m.of}} {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 				if err := safetexttest.Leaks(fmt.Sprintf(verb, x)); err != nil {
 					t.Errorf("%s of %T: %v", verb, x, err)
@@ -208,7 +226,7 @@ func TestMessagesPrintNothingRaw(t *testing.T) {
 func TestSameStateSameFrame(t *testing.T) {
 	p := newPane(t, hostileServer{"x"}, theme.Options{Profile: colorprofile.TrueColor})
 	at := pane.Target{Bucket: safetext.New("b"), Key: safetext.New("k/")}
-	for _, k := range []kind{who, why, can, grants} {
+	for _, k := range []kind{who, why, can, grants, requests} {
 		show(t, p, k, at, safetext.New("x"))
 		one := p.View(120, 37)
 		if two := p.View(120, 37); one != two {

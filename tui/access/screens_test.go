@@ -70,6 +70,16 @@ func scenes() []scene {
 		{"refused", failing(api.NotFound), nil},
 		{"unavailable", failing(api.IdentityUnavailable), nil},
 		{"asking", func(w *program) { w.adminServer.delay = 10 * time.Second }, nil},
+		{"requests", func(w *program) { w.server.Me.OpenRequests = 4 }, press("r", "j")},
+		{"requests-none", func(w *program) { w.adminServer.wishes = nil }, press("r")},
+		{"request", nil, press("r", "enter")},
+		{"request-gone", nil, press("r", "G", "enter")},
+		{"approve", nil, press("r", "p", "tab")},
+		{"approve-problem", nil, press("r", "G", "p", "enter")},
+		{"approve-confirm", nil, press("r", "j", "j", "p", "enter")},
+		{"approve-file", func(w *program) { w.adminServer.fixed = true }, press("r", "p", "enter")},
+		{"decline", nil, press("r", "d")},
+		{"hostile-requests", hostile, press("r", "enter", "p", "enter")},
 		{"hostile", hostile, nil},
 		{"hostile-grants", hostile, press("a")},
 	}
@@ -78,10 +88,11 @@ func scenes() []scene {
 // hostile fills every group, person, path and reason with a text that attacks a
 // terminal.
 func hostile(w *program) {
-	w.adminServer.rules, w.adminServer.people = nil, nil
+	w.adminServer.rules, w.adminServer.people, w.adminServer.wishes = nil, nil, nil
 	for _, x := range safetexttest.Payloads() {
 		w.adminServer.rules = append(w.adminServer.rules, rule{group: x.Text, path: "company-reports/annual/audited/" + x.Text + "/", reason: x.Text})
 		w.adminServer.people = append(w.adminServer.people, account{x.Text, []string{x.Text}, false})
+		w.adminServer.wishes = append(w.adminServer.wishes, wish{x.Text, "company-reports/" + x.Text + "/", x.Text, time.Hour})
 	}
 }
 

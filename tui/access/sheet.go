@@ -187,6 +187,8 @@ func (p *Pane) explained(v *view, w int) []string {
 func (p *Pane) reached(v *view, l line, w int) []string {
 	k := &sheet{t: p.Env.Theme, w: w}
 	switch {
+	case l.request != nil:
+		p.requestSheet(k, l.request)
 	case l.person != nil:
 		p.personSheet(k, v, l.person)
 	case l.group != nil:

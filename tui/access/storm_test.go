@@ -12,9 +12,10 @@ import (
 // storms are the pages of this package for random keys, by context, with the keys to
 // each from the first folder.
 var storms = map[keys.Context][]string{
-	keys.Access:  {"X"},
-	keys.Places:  {"X", "a"},
-	keys.Because: {"X", "enter"},
+	keys.Access:   {"X"},
+	keys.Places:   {"X", "a"},
+	keys.Because:  {"X", "enter"},
+	keys.Requests: {"X", "r"},
 }
 
 // Random keys on each page: see tui.TestRandomKeys.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"usher/backend/api"
 	"usher/tui/access"
@@ -23,15 +24,21 @@ func suiteBed(change func(*adminServer) access.Backend) func() (servertest.Acces
 			o.people = append(o.people, account{name: name, groups: groups})
 		}
 		slices.SortFunc(o.people, func(a, b account) int { return cmp.Compare(a.name, b.name) })
+		b := servertest.AccessBed{Server: o, Ask: func(path, reason string) error {
+			o.wishes = append(o.wishes, wish{user: "suite-amy", path: "suite-bucket/" + path, reason: reason})
+			return nil
+		}}
 		if change != nil {
-			return servertest.AccessBed{Server: change(o)}, nil
+			b.Server = change(o)
 		}
-		return servertest.AccessBed{Server: o}, nil
+		return b, nil
 	}
 }
 
 // The fake server passes the same suite as the backend.
-func TestAdminServer(t *testing.T) { servertest.Run(t, servertest.Access(), suiteBed(nil)) }
+func TestAdminServer(t *testing.T) {
+	servertest.Run(t, append(servertest.Access(), servertest.Requests()...), suiteBed(nil))
+}
 
 // Each broken server fails the named check.
 func TestAccessSuiteBites(t *testing.T) {
@@ -45,9 +52,17 @@ func TestAccessSuiteBites(t *testing.T) {
 		"a person's roots are the fewest":                                  func(b *bent) { b.can = func(r *api.CanResponse) { r.Roots = append(r.Roots, r.Roots[0]) } },
 		"an unknown person is not found":                                   func(b *bent) { b.lenient = true },
 		"all grants are listed, with a version":                            func(b *bent) { b.list = func(r *api.GrantsListResponse) { r.Grants = r.Grants[1:] } },
+		"an open request is listed with the facts for its answer":          func(b *bent) { b.asking = func(r *api.AskingResponse) { r.Requests[0].Groups = nil } },
+		"a declined request is closed, and gives no access": func(b *bent) {
+			b.answering = func(in *api.AnswerRequest) { in.Approve = true; in.Group = "suite-team"; in.Expires = &b.end }
+		},
+		"the preview of an approval changes nothing":                     func(b *bent) { b.answering = func(in *api.AnswerRequest) { in.Preview = false } },
+		"an approval gives access until its end, and closes the request": func(b *bent) { b.answering = func(in *api.AnswerRequest) { in.Approve = false } },
+		"an approval for a group of other people is a problem":           func(b *bent) { b.answering = func(in *api.AnswerRequest) { in.Group = "suite-team" } },
+		"an answer to no request is not found":                           func(b *bent) { b.lenient = true },
 	} {
 		found := false
-		for _, p := range servertest.Access() {
+		for _, p := range append(servertest.Access(), servertest.Requests()...) {
 			if p.Name != name {
 				continue
 			}
@@ -69,7 +84,30 @@ type bent struct {
 	explain func(*api.ExplainResponse)
 	can     func(*api.CanResponse)
 	list    func(*api.GrantsListResponse)
-	lenient bool // an unknown person has an empty response
+	lenient bool // an unknown person or request has an empty response
+
+	asking    func(*api.AskingResponse)
+	answering func(*api.AnswerRequest)
+	end       time.Time
+}
+
+func (b *bent) Asking(ctx context.Context, in api.AskingRequest) (api.AskingResponse, error) {
+	out, err := b.adminServer.Asking(ctx, in)
+	if b.asking != nil && err == nil {
+		b.asking(&out)
+	}
+	return out, err
+}
+
+func (b *bent) Answer(ctx context.Context, in api.AnswerRequest) (api.AnswerResponse, error) {
+	if b.answering != nil {
+		b.answering(&in)
+	}
+	out, err := b.adminServer.Answer(ctx, in)
+	if b.lenient {
+		return out, nil
+	}
+	return out, err
 }
 
 func (b *bent) Who(ctx context.Context, in api.WhoRequest) (api.WhoResponse, error) {

@@ -53,6 +53,8 @@ func (s source) row(t *theme.Theme, l line, w int, cursor bool) string {
 	}
 	c := builder{t: t}
 	switch s.v.kind {
+	case requests:
+		c.requestRow(strong, l.request, w)
 	case who:
 		first := nameW(w)
 		rest := w - first - readsW - 2
@@ -190,6 +192,14 @@ func (p *Pane) header(v *view, w int) string {
 	}
 	inner := w - gutterW - 1
 	switch v.kind {
+	case requests:
+		person, path, reason := requestW(inner)
+		cell("Person", person)
+		cell("Path", path)
+		if reason > 0 {
+			cell("Reason", reason)
+		}
+		cell("Since", dateW)
 	case who:
 		cell("Name", nameW(inner))
 		cell("Reads", readsW)

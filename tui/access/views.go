@@ -37,6 +37,7 @@ type line struct {
 	group   *group
 	person  *person
 	grant   *grant
+	request *request
 	first   bool // the first grant of its group
 	except  bool // a denial within the path on the row above
 }
@@ -44,6 +45,8 @@ type line struct {
 // named returns the identity of a row across responses.
 func (l line) named() string {
 	switch {
+	case l.request != nil:
+		return "r" + l.request.id.Raw()
 	case l.person != nil:
 		return "p" + l.person.name.Raw()
 	case l.grant != nil:
@@ -72,11 +75,13 @@ func (v *view) folder() bool {
 }
 
 // thing returns the kind of the path in words.
-func (v *view) thing() string {
+func (v *view) thing() string { return thing(v.at) }
+
+func thing(at pane.Target) string {
 	switch {
-	case v.at.Key.IsZero():
+	case at.Key.IsZero():
 		return "this bucket"
-	case v.folder():
+	case at.Where().IsFolder():
 		return "this folder"
 	}
 	return "this file"
@@ -98,8 +103,11 @@ func (v *view) current() line {
 
 // about returns the person for a key, empty without one.
 func (v *view) about() safetext.Text {
-	if l := v.current(); l.person != nil {
+	switch l := v.current(); {
+	case l.person != nil:
 		return l.person.name
+	case l.request != nil:
+		return l.request.user
 	}
 	if v.kind == why || v.kind == can {
 		return v.user
@@ -128,6 +136,10 @@ func (v *view) fill(a *answer) {
 		}
 	case grants:
 		v.grantLines()
+	case requests:
+		for i := range a.requests {
+			v.lines = append(v.lines, line{request: &a.requests[i]})
+		}
 	}
 	v.list.Changed()
 	v.list.SetTop(0)
@@ -218,6 +230,8 @@ func (p *Pane) Title() []string {
 		return []string{"Access", v.user.String()}
 	case v.kind == grants:
 		return []string{"Access", "Grants"}
+	case v.kind == requests || v.of.request != nil:
+		return []string{"Access", "Requests"}
 	}
 	parts := []string{"Access", v.at.Bucket.String()}
 	for _, s := range strings.Split(strings.TrimSuffix(v.at.Key.Raw(), "/"), "/") {
@@ -248,6 +262,14 @@ func (p *Pane) headline(v *view) (title, note string) {
 		if v.ans != nil {
 			note = quantity.Plural(len(v.ans.list), "grant", "grants")
 		}
+	case requests:
+		title = "Open requests for access"
+		if a := v.ans; a != nil {
+			note = quantity.Plural(len(a.requests), "request", "requests")
+			if a.more {
+				note += " and more"
+			}
+		}
 	case why:
 		if v.user.Equal(p.Env.Me.Name) {
 			name = "you"
@@ -271,6 +293,8 @@ func (p *Pane) headline(v *view) (title, note string) {
 func (p *Pane) rowTitle(v *view, l line) string {
 	cut := func(x safetext.Text) string { return format.End(x.String(), 32, p.Env.Theme.Glyphs.Ellipsis) }
 	switch {
+	case l.request != nil:
+		return "Request of " + cut(l.request.user)
 	case l.person != nil && !l.person.enabled:
 		return cut(l.person.name) + " is disabled"
 	case l.person != nil:

@@ -65,6 +65,8 @@ func (p *Pane) rowWords(v *view) linear.Row {
 	}
 	kind := "grant"
 	switch {
+	case l.request != nil:
+		kind = "request"
 	case l.person != nil:
 		kind = "person"
 	case l.group != nil:

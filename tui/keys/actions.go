@@ -24,6 +24,7 @@ const (
 	Access     Context = "access"    // the readers of a path
 	Places     Context = "places"    // the paths that a person can see, or all grants
 	Because    Context = "because"   // one explanation in full
+	Requests   Context = "requests"  // the open requests for access
 	Reader     Context = "reader"    // scrolled text
 	Preview    Context = "preview"   // the contents of a file
 )
@@ -176,4 +177,8 @@ const (
 
 	CanSee Action = "can-see"
 	Grants Action = "grants"
+
+	OpenRequests Action = "open-requests"
+	Approve      Action = "approve"
+	Decline      Action = "decline"
 )

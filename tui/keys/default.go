@@ -29,6 +29,7 @@ func Default() []Set {
 		{Context: Access, On: Reader, Bindings: access("why", "Why this person or group has access")},
 		{Context: Places, On: Reader, Bindings: access("who can see it", "Who can see this path")},
 		{Context: Because, On: Reader, Bindings: because()},
+		{Context: Requests, On: Reader, Bindings: requests()},
 	}
 }
 

@@ -95,6 +95,17 @@ func access(enter, long string) []Binding {
 	}, asking()...)
 }
 
+// requests returns the bindings of the open requests for access, as a list and in full.
+func requests() []Binding {
+	const g = "Requests"
+	return append([]Binding{
+		{Enter, []string{"enter", "l", "right"}, "enter", "details", "The request in full", g},
+		{Approve, []string{"p"}, "", "approve", "Approve this request, for a time", g},
+		{Decline, []string{"d"}, "", "decline", "Decline this request", g},
+		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", g},
+	}, asking()...)
+}
+
 func because() []Binding {
 	return append([]Binding{
 		{Parent, []string{"h", "left", "backspace"}, "h", "back to the list", "", "Access"},
@@ -108,6 +119,7 @@ func asking() []Binding {
 		{CanSee, []string{"m"}, "", "what can they see", "What can this person see", g},
 		{Filter, []string{"/"}, "", "find person, path", "Find a person or a path", g},
 		{Grants, []string{"a"}, "", "all grants", "All grants", g},
+		{OpenRequests, []string{"r"}, "", "requests", "Open requests for access", g},
 		{CopyPath, []string{"y"}, "", "copy", "Copy the path or the grant", g},
 	}
 }

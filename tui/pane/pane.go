@@ -43,6 +43,8 @@ type Me struct {
 	Since   time.Time // start of the session
 	Version string    // of the grants
 	Online  bool
+
+	OpenRequests int // for admins: open requests for access of all people
 }
 
 // In reports whether the person is in a group. It is true for the zero Text.

@@ -12,7 +12,12 @@ import (
 
 // AccessBed is a server whose access queries are open to the caller. Rules are
 // its only grants, and Members its people, beside others in other groups.
-type AccessBed struct{ Server access.Backend }
+type AccessBed struct {
+	Server access.Backend
+	// Ask sends a request for access of suite-amy to a path of suite-bucket. Only the
+	// beds of Requests need it.
+	Ask func(path, reason string) error
+}
 
 // Rule is a grant: of a folder, whose path ends in "/", or of an object.
 type Rule struct {

@@ -120,6 +120,39 @@ func TestAccess(t *testing.T) {
 	servertest.Run(t, servertest.Access(), func() (servertest.AccessBed, error) { return servertest.AccessBed{Server: margaret}, nil })
 }
 
+// The requests for access of the backend pass the suite over HTTP, with grants in
+// DynamoDB.
+func TestRequests(t *testing.T) {
+	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 1})
+	margaret := f.SignIn(t, "margaret")
+	var amy demotest.Actor
+	for name, groups := range servertest.Members() {
+		if person := f.AddPerson(t, name, groups...); name == "suite-amy" {
+			amy = person
+		}
+	}
+	var add []api.Grant
+	for _, r := range servertest.Rules() {
+		g := api.Grant{Group: r.Group, Bucket: r.Bucket, Effect: "allow", Prefix: &r.Path}
+		if r.Deny {
+			g.Effect = "deny"
+		}
+		if !strings.HasSuffix(r.Path, "/") {
+			g.Prefix, g.Object = nil, r.Path
+		}
+		add = append(add, g)
+	}
+	if out, err := margaret.GrantsEdit(t.Context(), api.GrantsEditRequest{Add: add}); err != nil || len(out.Problems) > 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	servertest.Run(t, servertest.Requests(), func() (servertest.AccessBed, error) {
+		return servertest.AccessBed{Server: margaret, Ask: func(path, reason string) error {
+			_, err := amy.Ask(t.Context(), api.AskRequest{Bucket: "suite-bucket", Key: path, Reason: reason})
+			return err
+		}}, nil
+	})
+}
+
 // Each broken server fails the check of its row.
 func TestSuiteBites(t *testing.T) {
 	for _, row := range []struct {
