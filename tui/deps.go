@@ -56,7 +56,7 @@ type Deps struct {
 	Home        string                          // optional; shown as ~
 	FreeSpace   func(dir string) (int64, error) // optional
 
-	Ask func(context.Context, api.AskRequest) (api.AskResponse, error) // optional; requests for access
+	Requests Requests // optional; the person's requests for access
 
 	Links func(context.Context, ...link.Object) ([]link.Link, error) // optional; download links, each recorded
 
@@ -83,6 +83,13 @@ type Deps struct {
 	Keys       []keys.Set          // optional; keys.Default otherwise
 	Remap      map[string][]string // optional; other keys of some actions, by keys.Remap
 	Pages      []Page              // optional; the audit log, access pages
+}
+
+// Requests are the requests for access of the person (*client.Client).
+type Requests interface {
+	Ask(context.Context, api.AskRequest) (api.AskResponse, error)
+	Asked(context.Context) (api.AskedResponse, error)
+	Withdraw(context.Context, api.WithdrawRequest) (api.WithdrawResponse, error)
 }
 
 // Places stores the places of one person between two runs (places.Store).

@@ -9,6 +9,7 @@ import (
 
 	"usher/backend/api"
 	"usher/backend/safetext"
+	"usher/client/approval"
 	"usher/tui/browse"
 	"usher/tui/dialog"
 	"usher/tui/format"
@@ -23,7 +24,7 @@ const requestLimit = 30 * time.Second
 // requestAccess opens the dialog of a request for access: for the typed path, else for
 // the last path that was not found, else for the open folder.
 func (m *Model) requestAccess(msg browse.RequestAccess) tea.Cmd {
-	if m.deps.Ask == nil {
+	if m.deps.Requests == nil {
 		return pane.Send(pane.Say{Text: safetext.New("Requests for access are not possible here."), Tone: pane.Warning})
 	}
 	path := msg.Typed
@@ -33,43 +34,123 @@ func (m *Model) requestAccess(msg browse.RequestAccess) tea.Cmd {
 	if path == "" {
 		path = msg.Open.Path()
 	}
-	m.dialog = newAccessRequest(m.env, m.deps.Server, m.deps.Ask, path)
-	return nil
+	a := newAccessRequest(m.env, m.deps.Server, m.deps.Requests, path)
+	m.dialog = a
+	return a.look()
 }
 
-// accessRequest is the dialog of a request for access: the path and the reason.
+// accessRequest is the dialog of a request for access: the path and the reason. It
+// shows the person's earlier request for the same path, which an open one can be
+// withdrawn in.
 type accessRequest struct {
-	env    *pane.Env
-	server string
-	ask    func(context.Context, api.AskRequest) (api.AskResponse, error)
+	env      *pane.Env
+	server   string
+	requests Requests
 
 	given        string // the raw path, of which a field may not have all characters
 	shown        string // the path in the field at first
 	path, reason pane.Field
 	second       bool // the reason is typed
 	wrong        string
-	cancel       context.CancelFunc // of the pending call; nil: none
+	pending      string             // the name of the pending call; "": none
+	cancel       context.CancelFunc // of the pending call
 	x, y         int                // of the text cursor in the box
+
+	earlier []earlierRequest
+	stop    context.CancelFunc // of the call for them
 }
 
-// requested is the answer to a request.
-type requested struct {
-	of  *accessRequest
-	out api.AskResponse
-	err error
+// earlierRequest is a request of the person.
+type earlierRequest struct {
+	at             api.Path // raw
+	id             safetext.Text
+	reason, answer safetext.Text
+	state          string // one of api.AskOpen, api.AskApproved, api.AskDeclined
+	asked          time.Time
 }
+
+// Messages to the dialog from its own commands.
+type (
+	requested struct {
+		of  *accessRequest
+		out api.AskResponse
+		err error
+	}
+	withdrawn struct {
+		of  *accessRequest
+		out api.WithdrawResponse
+		err error
+	}
+	lookedUp struct {
+		of  *accessRequest
+		all []earlierRequest
+		err error
+	}
+)
 
 // Format keeps untrusted text out of all output.
 func (r requested) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "requested, failed: %t", r.err != nil)
 }
 
-func newAccessRequest(env *pane.Env, server string, ask func(context.Context, api.AskRequest) (api.AskResponse, error), path string) *accessRequest {
-	a := &accessRequest{env: env, server: server, ask: ask, given: path, path: pane.NewField(0), reason: pane.NewField(api.MaxAskReason)}
+// Format keeps untrusted text out of all output.
+func (w withdrawn) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "withdrawn, failed: %t", w.err != nil)
+}
+
+// Format keeps untrusted text out of all output.
+func (l lookedUp) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "earlier requests, failed: %t", l.err != nil)
+}
+
+func newAccessRequest(env *pane.Env, server string, requests Requests, path string) *accessRequest {
+	a := &accessRequest{env: env, server: server, requests: requests, given: path, path: pane.NewField(0), reason: pane.NewField(api.MaxAskReason)}
 	a.path.Open(path)
 	a.reason.Open("")
 	a.shown, a.second = a.path.Value(), path != ""
 	return a
+}
+
+// look requests the earlier requests of the person. The dialog does not wait for them,
+// and works without.
+func (a *accessRequest) look() tea.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), requestLimit)
+	a.stop = cancel
+	asked := a.requests.Asked
+	return func() tea.Msg {
+		defer cancel()
+		out, err := asked(ctx)
+		m := lookedUp{of: a, err: err}
+		for _, q := range out.Requests {
+			m.all = append(m.all, earlierRequest{
+				at: api.Path{Bucket: q.Bucket, Key: q.Key}, id: safetext.New(q.Request), reason: safetext.New(q.Reason), answer: safetext.New(q.Answer),
+				state: q.State, asked: q.Asked,
+			})
+		}
+		return m
+	}
+}
+
+// same returns the earlier request for the path in the field, nil without one.
+func (a *accessRequest) same() *earlierRequest {
+	where, err := api.ParsePath(a.typed())
+	if err != nil {
+		return nil
+	}
+	for i := range a.earlier {
+		if a.earlier[i].at == where {
+			return &a.earlier[i]
+		}
+	}
+	return nil
+}
+
+// typed returns the path of the field, raw.
+func (a *accessRequest) typed() string {
+	if text := a.path.Value(); text != a.shown {
+		return text
+	}
+	return a.given
 }
 
 // field returns the field with the text cursor.
@@ -84,12 +165,15 @@ func (a *accessRequest) field() *pane.Field {
 func (a *accessRequest) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch key := msg.String(); {
 	case key == "esc":
+		a.stop()
 		if a.cancel != nil {
 			a.cancel()
 		}
 		return true, nil
-	case a.cancel != nil:
+	case a.pending != "":
 		return false, nil
+	case key == withdrawKey:
+		return false, a.withdraw()
 	case key == "tab", key == "shift+tab", key == "up", key == "down":
 		a.second = !a.second
 	case key == "enter" && !a.second:
@@ -105,11 +189,7 @@ func (a *accessRequest) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 
 // send sends the request, or shows the mistake in it.
 func (a *accessRequest) send() tea.Cmd {
-	text := a.path.Value()
-	if text == a.shown {
-		text = a.given
-	}
-	where, err := api.ParsePath(text)
+	where, err := api.ParsePath(a.typed())
 	switch {
 	case err != nil:
 		a.wrong, a.second = pane.Sentence(err, a.server).String(), false
@@ -121,10 +201,8 @@ func (a *accessRequest) send() tea.Cmd {
 		a.wrong = fmt.Sprintf("The reason is too long: at most %d bytes.", api.MaxAskReason)
 		return nil
 	}
-	a.wrong = ""
-	ctx, cancel := context.WithTimeout(context.Background(), requestLimit)
-	a.cancel = cancel
-	ask, in := a.ask, api.AskRequest{Bucket: where.Bucket, Key: where.Key, Reason: a.reason.Value()}
+	ctx, cancel := a.begin("Sending")
+	ask, in := a.requests.Ask, api.AskRequest{Bucket: where.Bucket, Key: where.Key, Reason: a.reason.Value()}
 	return func() tea.Msg {
 		defer cancel()
 		out, err := ask(ctx, in)
@@ -132,25 +210,67 @@ func (a *accessRequest) send() tea.Cmd {
 	}
 }
 
+// begin starts a call.
+func (a *accessRequest) begin(name string) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), requestLimit)
+	a.pending, a.cancel, a.wrong = name, cancel, ""
+	return ctx, cancel
+}
+
+// withdrawKey is a key without an effect in a text field.
+const withdrawKey = "ctrl+x"
+
+// withdraw withdraws the open request for the path in the field.
+func (a *accessRequest) withdraw() tea.Cmd {
+	q := a.same()
+	if q == nil || q.state != api.AskOpen {
+		a.wrong = "You have no open request for this path."
+		return nil
+	}
+	ctx, cancel := a.begin("Withdrawing")
+	call, in := a.requests.Withdraw, api.WithdrawRequest{Request: q.id.Raw()}
+	return func() tea.Msg {
+		defer cancel()
+		out, err := call(ctx, in)
+		return withdrawn{a, out, err}
+	}
+}
+
+// done handles the end of a call: its error, or its sentence after which the dialog
+// closes.
+func (a *accessRequest) done(err error, say string) tea.Cmd {
+	a.pending, a.cancel = "", nil
+	if err != nil {
+		a.wrong = pane.Sentence(err, a.server).String()
+		return pane.Send(pane.Failed{Err: err})
+	}
+	return tea.Sequence(pane.Send(dialog.Hide{Dialog: a}), pane.Send(pane.Answered{}), pane.Send(pane.Say{Text: pane.Safe(say), Tone: pane.Good}))
+}
+
 // Handle handles the answer and pasted text.
 func (a *accessRequest) Handle(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.PasteMsg:
-		if a.cancel == nil {
+		if a.pending == "" {
 			a.field().Take(msg)
 			a.wrong = ""
 		}
 	case requested:
-		if msg.of != a {
-			return nil
+		if msg.of == a {
+			return a.done(msg.err, fmt.Sprintf("The request is sent. Its answer: usher access request --list. It ends after %d days without one.", msg.out.Days))
 		}
-		a.cancel = nil
-		if msg.err != nil {
-			a.wrong = pane.Sentence(msg.err, a.server).String()
-			return pane.Send(pane.Failed{Err: msg.err})
+	case withdrawn:
+		if msg.of == a {
+			cmd := a.done(msg.err, approval.Withdrawn(msg.out))
+			if pane.Code(msg.err) == api.NotFound {
+				a.wrong = approval.NoneOwn
+			}
+			return cmd
 		}
-		say := fmt.Sprintf("The request is sent. Its answer: usher access request --list. It ends after %d days without one.", msg.out.Days)
-		return tea.Sequence(pane.Send(dialog.Hide{Dialog: a}), pane.Send(pane.Answered{}), pane.Send(pane.Say{Text: safetext.New(say), Tone: pane.Good}))
+	case lookedUp:
+		if msg.of == a && msg.err == nil { // without them, the dialog has only fields
+			a.earlier = msg.all
+		}
 	}
 	return nil
 }
@@ -163,24 +283,57 @@ func (a *accessRequest) choices() [][2]string {
 	if a.second {
 		enter = "send"
 	}
-	return [][2]string{{"enter", enter}, {"tab", "path or reason"}, {"esc", "cancel"}}
+	keys := [][2]string{{"enter", enter}, {"tab", "path or reason"}}
+	if q := a.same(); q != nil && q.state == api.AskOpen {
+		keys = append(keys, [2]string{withdrawKey, "withdraw the open one"})
+	}
+	return append(keys, [2]string{"esc", "cancel"})
+}
+
+// earlierText describes the earlier request for the path in the field, "" without one.
+func (a *accessRequest) earlierText() string {
+	q := a.same()
+	if q == nil {
+		return ""
+	}
+	day := format.Date(q.asked.In(a.env.Zone))
+	with := func(text string, x safetext.Text) string {
+		if x.IsZero() {
+			return text + "."
+		}
+		return text + ": " + x.Distinct()
+	}
+	switch q.state {
+	case api.AskOpen:
+		return with("Your request of "+day+" for this path is open, and a new one replaces it", q.reason)
+	case api.AskApproved:
+		return with("Your request of "+day+" for this path was approved", q.answer)
+	case api.AskDeclined:
+		return with("Your request of "+day+" for this path was declined", q.answer)
+	}
+	return ""
 }
 
 // View draws the box.
 func (a *accessRequest) View(t *theme.Theme, w, _ int) string {
 	bw := min(dialog.Width, w-4)
 	p, inner := t.On(theme.Panel), bw-6
-	lines := append([]string{""}, dialog.Draw(p, []dialog.Line{{Text: requestText}, {}}, inner)...)
+	text := []dialog.Line{{Text: requestText}, {}}
+	if earlier := a.earlierText(); earlier != "" {
+		text = append(text, dialog.Line{Text: earlier, Tone: dialog.Warning}, dialog.Line{})
+	}
+	lines := append([]string{""}, dialog.Draw(p, text, inner)...)
 	for i, f := range []*pane.Field{&a.path, &a.reason} {
-		name := []string{"Path", "Reason"}[i]
+		name, at := []string{"Path", "Reason"}[i], 1+len(lines)
+		line, x := dialog.FieldLine(p, name, 8, f, f == a.field(), inner)
 		if f == a.field() {
-			a.y = 1 + len(lines)
+			a.x, a.y = 3+x, at
 		}
-		lines = append(lines, a.fieldLine(p, name, f, inner))
+		lines = append(lines, line)
 	}
 	switch {
-	case a.cancel != nil:
-		lines = append(lines, "", p.Muted.Paint("Sending"+p.Glyphs.Ellipsis))
+	case a.pending != "":
+		lines = append(lines, "", p.Muted.Paint(a.pending+p.Glyphs.Ellipsis))
 	case a.wrong != "":
 		lines = append(lines, "")
 		lines = append(lines, dialog.Draw(p, []dialog.Line{{Text: a.wrong, Tone: dialog.Bad}}, inner)...)
@@ -189,22 +342,9 @@ func (a *accessRequest) View(t *theme.Theme, w, _ int) string {
 	return t.Box("Request access", lines, bw)
 }
 
-// fieldLine draws a field, and stores the column of the text cursor.
-func (a *accessRequest) fieldLine(p *theme.Theme, name string, f *pane.Field, w int) string {
-	const label = 8
-	before, after := safetext.Line(f.Before()), safetext.Line(f.After())
-	room, style := w-label-1, p.Muted
-	before = format.Start(before, room, p.Glyphs.Ellipsis)
-	after = format.End(after, room-format.Width(before), p.Glyphs.Ellipsis)
-	if f == a.field() {
-		a.x, style = 3+label+format.Width(before), p.Accent.Bold()
-	}
-	return style.Paint(format.PadRight(name, label)) + p.Text.Underline().Paint(format.PadRight(before+after, w-label))
-}
-
 // Cursor returns the position of the text cursor.
 func (a *accessRequest) Cursor() *tea.Cursor {
-	if a.cancel != nil {
+	if a.pending != "" {
 		return nil
 	}
 	return tea.NewCursor(a.x, a.y)
@@ -213,8 +353,11 @@ func (a *accessRequest) Cursor() *tea.Cursor {
 // Words describes the dialog.
 func (a *accessRequest) Words() linear.Words {
 	w := linear.Words{Title: "Request access", Text: []string{requestText}, State: a.wrong, Keys: linear.Hints(a.choices())}
-	if a.cancel != nil {
-		w.State = "Sending"
+	if earlier := a.earlierText(); earlier != "" {
+		w.Text = append(w.Text, earlier)
+	}
+	if a.pending != "" {
+		w.State = a.pending
 		return w
 	}
 	w.Field = linear.Field{Label: "Path", Value: a.path.Shown()}

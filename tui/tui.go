@@ -130,7 +130,7 @@ func (m *Model) newBrowser() (*browse.Pane, error) {
 		Env: m.env, Backend: d.Backend, Server: d.Server, Home: d.Home, Now: d.Now, Local: m.localCheck, Transfer: m.transfer,
 		Reads:   func() bool { return m.hasPage(keys.Read) },
 		Touched: func() safetext.Text { return m.whyClosed(keys.OpenAudit) },
-		Explain: func() bool { return m.whyClosed(keys.Why).IsZero() },
+		Explain: func() bool { return m.whyClosed(keys.Why).IsZero() }, Requests: d.Requests != nil,
 	})
 }
 

@@ -28,7 +28,7 @@ import (
 
 // Server is the part of the backend that the browser and its pages use (*client.Client).
 type Server interface {
-	Ask(context.Context, api.AskRequest) (api.AskResponse, error)
+	Requests
 	Backend
 	audit.Backend
 	access.Backend
@@ -92,7 +92,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Ways: config.Offer().Ways, Other: browserWays(w), FirstWay: session.LastWay(w.Folders, w.Profile), Service: session.ServiceHost(w.Profile),
 		Organisation: safetext.New(config.Organisation), Server: host, Version: w.Version,
 		DownloadDir: w.Downloads, Home: home, FreeSpace: download.FreeSpace,
-		Links: links(server, w), Ask: server.Ask,
+		Links: links(server, w), Requests: server,
 		HasSession: signedIn, User: person.Username, Taskbar: w.Taskbar, Notice: w.Notice,
 		Start: pane.At(where), Resume: w.Path == "",
 		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv, w.Screen.Glyphs), Still: w.Screen.Still, Mouse: w.Screen.Mouse, Lines: w.Screen.Lines, Remap: w.Screen.Keys,

@@ -56,6 +56,9 @@ type Deps struct {
 	// Explain reports whether the person can open an explanation of their access
 	// to a file. Otherwise the details show the grant. It may be nil.
 	Explain func() bool
+	// Requests is true if the person can send requests for access: empty folders and
+	// absent paths have the key.
+	Requests bool
 }
 
 // Times: a listing younger than fresh is not requested again; a folder listed

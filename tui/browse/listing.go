@@ -10,6 +10,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client"
+	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
@@ -204,10 +205,10 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 	p.tree.forget(at)
 	if p.asked != nil && tried && (p.store[p.here.location] != nil && p.now().loaded()) {
 		p.asked = nil
-		return tea.Batch(p.correct(), pane.Send(pane.Say{Text: pane.Sentence(err, p.Server), Tone: pane.Warning}))
+		return tea.Batch(pane.Send(pane.Say{Text: p.absent(err), Tone: pane.Warning}), p.correct())
 	}
 	if p.asked != nil && p.asked.resumed {
-		text := safetext.New(at.path() + ", your last folder, is no longer available: it was removed, or your access to it ended.")
+		text := safetext.New(at.path() + ", your last folder, is no longer available: it was removed, or your access to it ended." + p.offer())
 		return tea.Batch(pane.Send(pane.Say{Text: text, Tone: pane.Warning}), p.enter(visit{}))
 	}
 	closing := p.closing
@@ -218,9 +219,33 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 	if closing {
 		return next // a sentence has named the first missing folder
 	}
-	say := pane.Say{Text: safetext.New(at.name() + " is no longer available: it was removed, or your access to it ended."), Tone: pane.Warning}
+	say := pane.Say{Text: safetext.New(at.name() + " is no longer available: it was removed, or your access to it ended." + p.offer()), Tone: pane.Warning}
 	if tried {
-		say.Text = pane.Sentence(err, p.Server)
+		say.Text = p.absent(err)
 	}
 	return tea.Batch(pane.Send(say), next)
+}
+
+// offer is a sentence with the key of a request for access, "" where none is possible
+// or the field is open, which has a key of its own.
+func (p *Pane) offer() string {
+	if !p.Requests || p.wanted != "" || p.typing != notTyping {
+		return ""
+	}
+	return " " + p.Env.Keys.Shown(keys.Browser, keys.Request) + " requests access."
+}
+
+// absent returns the sentence of a folder that is not found. The offer comes before the
+// request ID, which a narrow window leaves out.
+func (p *Pane) absent(err error) safetext.Text {
+	var refused *api.Error
+	offer := p.offer()
+	if offer == "" || !errors.As(err, &refused) || refused.Code != api.NotFound {
+		return pane.Sentence(err, p.Server)
+	}
+	say := api.Lookup(api.NotFound).Sentence + offer
+	if refused.RequestID != "" {
+		say += " (request " + refused.RequestID + ")"
+	}
+	return safetext.New(say)
 }

@@ -224,12 +224,19 @@ func (p *Pane) empty() (say string, hints [][2]string) {
 	t, l := p.Env.Theme, p.now()
 	hint := func(a keys.Action, label string) [2]string { return p.Env.Keys.Hint(keys.Browser, a, label) }
 	up := hint(keys.Parent, "parent folder")
+	var request [][2]string // access can help here
+	if p.Requests {
+		request = [][2]string{hint(keys.Request, "request access")}
+	}
 	switch {
 	case p.problem.err != nil:
 		say = p.problem.text
 		hints = [][2]string{hint(keys.Reload, "try again"), hint(keys.Session, "session")}
 		if p.here.location.bucket != "" {
 			hints = append(hints, up)
+		}
+		if pane.Code(p.problem.err) == api.NotFound {
+			hints = append(request, hints...)
 		}
 	case !l.loaded() || !l.complete() && p.loading:
 		switch {
@@ -248,10 +255,10 @@ func (p *Pane) empty() (say string, hints [][2]string) {
 		hints = [][2]string{hint(keys.FindHere, "another search"), hint(keys.Back, "the folder")}
 	case p.here.location.bucket == "":
 		say = api.NoBucket
-		hints = [][2]string{hint(keys.Session, "show your groups"), hint(keys.Reload, "refresh")}
+		hints = append(request, hint(keys.Session, "show your groups"), hint(keys.Reload, "refresh"))
 	default:
 		say = strings.TrimSpace("Nothing here that you can see. " + p.leftOut())
-		hints = [][2]string{up, hint(keys.Reload, "refresh")}
+		hints = append([][2]string{up, hint(keys.Reload, "refresh")}, request...)
 	}
 	return say, hints
 }
