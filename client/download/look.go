@@ -3,6 +3,7 @@ package download
 import (
 	"context"
 	"sync"
+	"time"
 
 	"usher/backend/api"
 	"usher/client/download/ticket"
@@ -20,6 +21,8 @@ type Look struct {
 	mu       sync.Mutex
 	ticket   *ticket.Ticket
 	size     int64 // of the first release
+	modified time.Time
+	sum      *api.Checksum
 	releases int
 }
 
@@ -41,6 +44,25 @@ func (l *Look) Releases() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.releases
+}
+
+// Modified returns the time of the object, after the first release; zero if it is not
+// known.
+func (l *Look) Modified() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.modified
+}
+
+// Sum returns the checksum of the object, after the first release: its algorithm, a
+// space and its value; "" if S3 has none.
+func (l *Look) Sum() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sum == nil {
+		return ""
+	}
+	return l.sum.Algorithm + " " + l.sum.Value
 }
 
 // ReadRange returns n bytes from an offset, fewer at the end of the object.
@@ -88,7 +110,7 @@ func (l *Look) current(ctx context.Context) (*ticket.Ticket, error) {
 			l.releases = 0
 			return nil, &ticket.Error{Path: l.object.Key, Reason: "no size"}
 		}
-		l.size, l.object.ETag = t.Size, t.ETag
+		l.size, l.object.ETag, l.modified, l.sum = t.Size, t.ETag, t.Modified, t.Checksum
 	}
 	l.ticket = t
 	return t, nil

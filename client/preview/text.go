@@ -2,6 +2,7 @@ package preview
 
 import (
 	"bytes"
+	"iter"
 	"strings"
 	"unicode/utf8"
 
@@ -53,7 +54,7 @@ const (
 // mark, or bytes with few control characters and few bytes that are not UTF-8.
 func isText(data []byte) bool {
 	data = data[:min(len(data), int(First))]
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+	if isUTF16(data) {
 		return len(data) > 2
 	}
 	controls, foreign := 0, 0
@@ -80,7 +81,7 @@ func (d *Doc) decode(in input) (string, bool) {
 	}
 	data := in.data
 	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
+	case isUTF16(data):
 		if len(data) > mostUnpacked {
 			data = data[:mostUnpacked]
 		}
@@ -102,6 +103,26 @@ func (d *Doc) decode(in input) (string, bool) {
 	return string(data), true
 }
 
+// isUTF16 reports whether a text begins with a byte order mark of UTF-16.
+func isUTF16(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff"))
+}
+
+// IsText reports whether a file is shown as text, by its first bytes. An empty file is.
+func IsText(head []byte) bool { return isText(head) }
+
+// WholeText returns the text of a whole file in UTF-8, and sentences about it, which
+// hold no text of the file. It reports false for a file that is not text, and for a text
+// in UTF-16 of more than 4 MiB.
+func WholeText(data []byte) (text string, notes []string, ok bool) {
+	if isUTF16(data) && len(data) > mostUnpacked {
+		return "", nil, false
+	}
+	d := &Doc{}
+	text, ok = d.decode(input{data: data, complete: true})
+	return text, d.Notes, ok
+}
+
 // wholeRunes removes an incomplete character at the end.
 func wholeRunes(data []byte) []byte {
 	for i := 1; i < utf8.UTFMax && i <= len(data); i++ {
@@ -121,20 +142,34 @@ func (d *Doc) lines(title, text string) *Text {
 	for number := 1; text != ""; number++ {
 		line, rest, _ := strings.Cut(text, "\n")
 		line, text = strings.TrimSuffix(line, "\r"), rest
-		for first := number; ; first = 0 {
+		first := number
+		for piece := range Pieces(line) {
 			if len(t.Lines) == mostLines {
 				d.note("The text stops after %d lines.", mostLines)
 				return t
 			}
-			piece := cut(line, mostLine)
-			t.Lines = append(t.Lines, Line{Number: first, Raw: piece})
-			if line = line[len(piece):]; line == "" {
-				break
+			if first == 0 {
+				d.note("Lines of more than %d bytes are shown in pieces.", mostLine)
 			}
-			d.note("Lines of more than %d bytes are shown in pieces.", mostLine)
+			t.Lines = append(t.Lines, Line{Number: first, Raw: piece})
+			first = 0
 		}
 	}
 	return t
+}
+
+// Pieces yields a line in pieces of at most 4,000 bytes, at least one. No character is
+// split.
+func Pieces(line string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			piece := cut(line, mostLine)
+			line = line[len(piece):]
+			if !yield(piece) || line == "" {
+				return
+			}
+		}
+	}
 }
 
 // cut returns the first n bytes of a text, fewer so that no character is split.
