@@ -235,6 +235,8 @@ func where(p pane.Pane) string {
 		return "the comparison"
 	case keys.Versions:
 		return "the versions"
+	case keys.Diff:
+		return "the comparison of two versions"
 	case keys.Marked:
 		return "the marks"
 	case keys.Sets:

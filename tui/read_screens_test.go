@@ -70,6 +70,36 @@ func readScenes() []scene {
 	}
 }
 
+// diffScene is a golden screen of a comparison of two versions.
+func diffScene(name, old, next string, more ...string) scene {
+	return scene{"diff-" + name, func(w *program) {
+		w.versions = map[string]string{"UIORUnfndfhnw89493jJFJ.rmSpXd3dIbrH": old, "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY": next}
+	}, func(_ *testing.T, w *program) {
+		w.Press("j", "j", "j", "H")
+		w.Wait(time.Second)
+		w.Press("space", "j", "=")
+		w.Wait(time.Second)
+		w.Press(more...)
+		w.Wait(time.Second)
+	}}
+}
+
+func diffScenes() []scene {
+	old := string(ledgerCSV())
+	next := strings.Replace(old, "\"Invoice 101, paid\"", "\"Invoice 101, paid twice\"", 1)
+	next = strings.Replace(next, "\"Invoice 140, paid\"", "\"Invoice 140, paid late, after the third reminder, see the letters in the folder of the year before\"", 1)
+	next += "2027-01-04,4990,12.00,,EUR,\x1b[31mred\x1b[0m,o.lindqvist,INV-00990\n"
+	long := strings.Repeat("line of a log\n", 200_000)
+	return []scene{
+		diffScene("lines", old, next, "n"),
+		diffScene("found", old, next, "/", "r", "e", "m", "i", "n", "d", "enter", "w"),
+		diffScene("equal", old, old),
+		diffScene("binary", old, "\x00\x01\x02"),
+		diffScene("ask", long, long+"more\n"),
+		diffScene("held", long, long+"more\n", "esc"),
+	}
+}
+
 func ledgerCSV() []byte {
 	var b strings.Builder
 	b.WriteString("date,account,debit,credit,currency,text,approved by,document\n")

@@ -35,6 +35,8 @@ type program struct {
 	text   string      // of every file, if it is not ""
 	opened pane.Target // the last file in the reader
 
+	versions map[string]string // texts by version ID, for a comparison
+
 	browser awaited // of withBrowser
 }
 
@@ -51,8 +53,9 @@ func newProgram(change func(*program)) *program {
 		Lock:         func(context.Context) error { return nil },
 		Organisation: safetext.New("Example Ltd"),
 		DownloadDir:  "/home/alice/usher", Home: "/home/alice", Zone: time.FixedZone("", 3600),
-		FreeSpace:  func(string) (int64, error) { return 41_600_000_000, nil },
-		Pages:      []tui.Page{tui.ReadPage("files.example.com", func(on pane.Target) reader.File { return w.file(on) })},
+		FreeSpace: func(string) (int64, error) { return 41_600_000_000, nil },
+		Pages: []tui.Page{tui.ReadPage("files.example.com", func(on pane.Target) reader.File { return w.file(on) }),
+			tui.DiffPage("files.example.com", func(on pane.Target) reader.Version { return w.version(on) })},
 		Links:      w.server.Links,
 		History:    past,
 		HasSession: true, Theme: "dark", Start: tuitest.At("company-reports/annual/audited/"),
@@ -71,6 +74,25 @@ func (w *program) file(on pane.Target) *tuitest.File {
 		text = w.text
 	}
 	return tuitest.NewFile([]byte(text))
+}
+
+// version returns the contents of a version of every file. Each version has a text of its
+// own, and the same time as in the list of versions.
+func (w *program) version(on pane.Target) *tuitest.File {
+	if w.versions == nil {
+		w.versions = map[string]string{
+			"UIORUnfndfhnw89493jJFJ.rmSpXd3dIbrH": "name,amount\nrent,1200\ngone,1\nkept,5\n",
+			"3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY":   "name,amount\nrent,1250\nkept,5\nnew,7\n\x1b[2J\n",
+			"v0":                                  "text 0\n",
+			"v1":                                  "text 1\n",
+		}
+	}
+	f := tuitest.NewFile([]byte(w.versions[on.Version.Raw()]))
+	f.At = time.Date(2019, 3, 16, 10, 2, 0, 0, time.UTC)
+	if strings.HasPrefix(on.Version.Raw(), "U") {
+		f.At = f.At.AddDate(0, -1, 0)
+	}
+	return f
 }
 
 func (w *program) open(t testing.TB, width, height int, p colorprofile.Profile, env ...string) {
@@ -190,6 +212,7 @@ func scenes() []scene {
 		{"marks-pattern", nil, func(_ *testing.T, w *program) { w.Press("+"); w.Type("*ledger* size:>1M") }},
 		{"compared", nil, press("j", "j", "j", "=", "j", "j")},
 		{"versions", nil, press("j", "j", "j", "H", "j", "j")},
+		{"versions-marked", nil, press("j", "j", "j", "H", "space", "j", "space")},
 		{"sizes", nil, press("S", "j", "S", "j")},
 		{"reader", nil, press("j", "j", "j", "v")},
 		{"buckets", nil, press("~")},
@@ -236,7 +259,7 @@ func hostile(w *program) {
 
 func TestScreens(t *testing.T) {
 	small := tuitest.Size{Name: "60x15", W: 60, H: 15, Profile: colorprofile.TrueColor}
-	for _, sc := range slices.Concat(scenes(), readScenes(), signInScenes(), queueScenes()) {
+	for _, sc := range slices.Concat(scenes(), readScenes(), diffScenes(), signInScenes(), queueScenes()) {
 		sizes := tuitest.Sizes()
 		if sc.name == "running" || sc.name == "browser" {
 			sizes = append(sizes, small) // all other screens are equal there

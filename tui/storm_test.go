@@ -40,6 +40,7 @@ var storms = map[keys.Context][]string{
 	keys.History:   {"t", "H"},
 	keys.Reader:    {"G", "y", "a"},
 	keys.Preview:   {"G", "v"},
+	keys.Diff:      {"G", "H", "space", "j", "="},
 }
 
 // dialogStorms are dialogs over the browser, by the beginning of their title.

@@ -2,6 +2,7 @@ package tui_test
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -116,4 +117,75 @@ func TestVersionIsCopiedAndRead(t *testing.T) {
 		w.Press("esc")
 		w.Want(t, "Versions of 2018-annual-report.pdf")
 	})
+}
+
+// space marks up to two versions, and = compares them. Without marks = compares the
+// version under the cursor with the one before it.
+func TestVersionsAreCompared(t *testing.T) {
+	play(t, nil, func(t *testing.T, w *program) {
+		w.Press("j", "j", "j", "H")
+		w.Wait(time.Second)
+		w.Press("=")
+		w.Want(t, "The version before this one is a deletion. Mark the two versions to compare with space.")
+		w.Press("j", "=")
+		w.Want(t, "This version is a deletion: it has no content to compare.")
+		w.Press("space")
+		w.Want(t, "This version is a deletion: it has no content to compare.", "3 versions ")
+		w.Press("j", "=")
+		w.Want(t, "There is no version before this one.")
+		w.Press("g", "space") // the cursor moves down
+		w.Want(t, "3 versions, 1 marked")
+		w.Press("=")
+		w.Want(t, "This version is a deletion: it has no content to compare.")
+		w.Press("k", "=")
+		w.Want(t, "One version is marked: mark another one with space, or move to it.")
+		w.Press("G", "=") // the marked one, and this one
+		w.Wait(time.Second)
+		w.Want(t, "audited", "comparison", "3 added, 2 removed, 2 changes", "-rent,1200", "+rent,1250", " kept,5", "version UIOR", "version 3sL4",
+			"2019-02-16 11:02:00", "2019-03-16 11:02:00", "recorded as preview 2 times", `+\u{1b}[2J`)
+		w.Press("esc")
+		w.Want(t, "Versions of 2018-annual-report.pdf", "1 marked")
+		w.Press("G", "space", "=")
+		w.Wait(time.Second)
+		w.Want(t, "-rent,1200", "+rent,1250") // the older version is the old one, in each order of marks
+		w.Press("esc", "g", "space")
+		w.Want(t, "1 marked")
+		w.Press("ctrl+r")
+		w.Wait(time.Second)
+		w.Not(t, "marked")
+	})
+}
+
+// The version before the one under the cursor can be on a page that is not there yet, and
+// a third version cannot be marked.
+func TestManyVersionsAreCompared(t *testing.T) {
+	play(t, func(w *program) { w.deps.Backend = manyVersions{w.server} }, func(t *testing.T, w *program) {
+		w.Press("j", "j", "j", "H")
+		w.Wait(time.Second)
+		w.Want(t, "4 versions")
+		w.Press("=")
+		w.Wait(time.Second)
+		w.Want(t, "version v1", "version v0", "-text 1", "+text 0")
+		w.Press("esc", "j", "=")
+		w.Want(t, "This file is archived.")
+		w.Press("g", "space", "space")
+		w.Want(t, "2 marked")
+		w.Press("G", "space")
+		w.Want(t, "Two versions are marked: = compares them, space on one removes its mark.", "2 marked")
+		w.Press("=")
+		w.Wait(time.Second)
+		w.Want(t, "-text 1", "+text 0")
+	})
+}
+
+// manyVersions lists versions of which the third one is archived.
+type manyVersions struct{ *tuitest.Server }
+
+func (manyVersions) Versions(context.Context, api.VersionsRequest) (api.VersionsResponse, error) {
+	at := time.Date(2026, 3, 14, 9, 12, 0, 0, time.UTC)
+	all := []api.ObjectVersion{{Version: "v0", Latest: true}, {Version: "v1"}, {Version: "v2", Archived: true}, {Version: "v3"}}
+	for i := range all {
+		all[i].Size, all[i].Modified = 7, &at
+	}
+	return api.VersionsResponse{Event: "e", Versions: all}, nil
 }

@@ -97,7 +97,7 @@ func Wire(server Server, s *session.Session, engine *download.PerUser, w Environ
 		Start: pane.At(where), Resume: w.Path == "",
 		Theme: w.Theme, Background: w.Getenv("COLORFGBG"), ASCII: ascii(w.Getenv, w.Screen.Glyphs), Still: w.Screen.Still, Mouse: w.Screen.Mouse, Lines: w.Screen.Lines, Remap: w.Screen.Keys,
 		Pages: append(AccessPages(server, host, safetext.New(config.AdminsGroup), safetext.New(config.AuditorsGroup), w.Now),
-			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w), readPage(engine, host)),
+			auditPage(server, host, safetext.New(config.AuditorsGroup), w), verifyPage(server, host, safetext.New(config.AuditorsGroup), w), readPage(engine, host), diffPage(engine, host)),
 		SSH: w.Getenv("SSH_TTY") != "" || w.Getenv("SSH_CONNECTION") != "", Zone: time.Local,
 	})
 }
@@ -165,15 +165,30 @@ func checkLog(watch *proof.Watch) func(context.Context) LogCheck {
 
 // readPage is the page with the contents of a file.
 func readPage(engine *download.PerUser, host string) Page {
-	return ReadPage(host, func(on pane.Target) reader.File {
-		return engine.Look(api.ReleaseObject{Bucket: on.Bucket.Raw(), Key: on.Key.Raw(), Version: on.Version.Raw()})
-	})
+	return ReadPage(host, func(on pane.Target) reader.File { return look(engine, on) })
+}
+
+// diffPage is the page that compares two versions of a file.
+func diffPage(engine *download.PerUser, host string) Page {
+	return DiffPage(host, func(on pane.Target) reader.Version { return look(engine, on) })
+}
+
+func look(engine *download.PerUser, on pane.Target) *download.Look {
+	return engine.Look(api.ReleaseObject{Bucket: on.Bucket.Raw(), Key: on.Key.Raw(), Version: on.Version.Raw()})
 }
 
 // ReadPage is the page with the contents of a file, which open returns without a call.
 func ReadPage(host string, open func(pane.Target) reader.File) Page {
 	return Page{Open: keys.Read, Name: "contents", New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
 		return reader.New(reader.Deps{Env: env, On: on, Open: func() reader.File { return open(on) }, Server: host})
+	}}
+}
+
+// DiffPage is the page that compares two versions of a file, each of which open returns
+// without a call.
+func DiffPage(host string, open func(pane.Target) reader.Version) Page {
+	return Page{Open: keys.Compare, Name: "comparison", New: func(env *pane.Env, on pane.Target) (pane.Pane, error) {
+		return reader.NewDiff(reader.DiffDeps{Env: env, On: on, Open: open, Server: host})
 	}}
 }
 

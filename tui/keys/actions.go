@@ -27,6 +27,7 @@ const (
 	Requests   Context = "requests"  // the open requests for access
 	Reader     Context = "reader"    // scrolled text
 	Preview    Context = "preview"   // the contents of a file
+	Diff       Context = "diff"      // two versions of a file
 )
 
 // Actions. The first ones are movements, which rows.List runs.
@@ -171,6 +172,8 @@ const (
 	FindNext     Action = "find-next"
 	FindPrevious Action = "find-previous"
 	WrapLines    Action = "wrap-lines"
+	NextChange   Action = "next-change"
+	PrevChange   Action = "previous-change"
 	LineNumbers  Action = "line-numbers"
 	NextView     Action = "next-view"
 	LoadMore     Action = "load-more"

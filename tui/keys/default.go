@@ -12,6 +12,7 @@ func Default() []Set {
 		{Context: Details, On: Reader, Bindings: details()},
 		{Context: Reader, Bindings: movement()},
 		{Context: Preview, On: Reader, Bindings: previewing()},
+		{Context: Diff, On: Reader, Bindings: diffing()},
 		{Context: Sort, Alone: true, Bindings: sorting()},
 		{Context: Copying, Alone: true, Bindings: copying()},
 		{Context: Marked, On: Reader, Bindings: marked()},
@@ -159,6 +160,8 @@ func sets() []Binding {
 func versions() []Binding {
 	const g = "Versions"
 	return []Binding{
+		{Mark, []string{"space"}, "", "mark", "Mark this version for a comparison, or unmark it", g},
+		{Compare, []string{"="}, "", "compare", "Compare the two marked versions, or this one with the one before", g},
 		{Download, []string{"d", "enter"}, "", "download", "Download this version", g},
 		{Read, []string{"v"}, "", "read", "Read this version without a download", g},
 		{CopyMenu, []string{"y"}, "", "copy", "Copy: ID, s3://, link, curl, checksum, command", g},
@@ -207,6 +210,21 @@ func previewing() []Binding {
 		{LoadMore, []string{"L"}, "", "read more", "Read more of this file", g},
 		{WrapLines, []string{"w"}, "", "wrap", "Wrap long lines", g},
 		{LineNumbers, []string{"#"}, "", "numbers", "Number the lines", g},
+		{Enter, []string{"enter", "l", "right"}, "l", "right", "", "Move"},
+		{Parent, []string{"h", "left", "backspace"}, "h", "left", "", "Move"},
+		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},
+	}
+}
+
+// diffing returns the bindings of the comparison of two versions.
+func diffing() []Binding {
+	const g = "Comparison"
+	return []Binding{
+		{NextChange, []string{"n"}, "n N", "next change", "Next change, or next match", g},
+		{PrevChange, []string{"N"}, "", "previous change", "Previous change, or previous match", g},
+		{Filter, []string{"/"}, "", "find", "Find a text", "Find"},
+		{LoadMore, []string{"L"}, "", "read both", "Read both versions", g},
+		{WrapLines, []string{"w"}, "", "wrap", "Wrap long lines", g},
 		{Enter, []string{"enter", "l", "right"}, "l", "right", "", "Move"},
 		{Parent, []string{"h", "left", "backspace"}, "h", "left", "", "Move"},
 		{CopyPath, []string{"y"}, "", "copy path", "Copy the path", g},

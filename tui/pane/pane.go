@@ -113,8 +113,9 @@ type Fields interface {
 
 // Target is the bucket and the key or prefix that a page is about. The zero Target
 // is all buckets. Filter is one of the audit log instead of a path. Version is one of
-// an object; the zero Text is the current one.
-type Target struct{ Bucket, Key, Filter, Version safetext.Text }
+// an object; the zero Text is the current one. Base is the version that a comparison
+// begins with.
+type Target struct{ Bucket, Key, Filter, Version, Base safetext.Text }
 
 // At returns the target of a path.
 func At(p api.Path) Target { return Target{Bucket: safetext.New(p.Bucket), Key: safetext.New(p.Key)} }

@@ -10,6 +10,7 @@ import (
 	"usher/client/preview"
 	"usher/client/quantity"
 	"usher/tui/pane"
+	"usher/tui/theme"
 )
 
 const mostHits = 10_000
@@ -23,43 +24,137 @@ type found struct {
 	at    int   // in hits
 }
 
-// Key handles a key press in the field of the search.
-func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
-	p.drawn = ""
+// finder is the search of a page.
+type finder struct {
+	finding bool // the field is open
+	field   pane.Field
+	found   found
+}
+
+func newFinder() finder { return finder{field: pane.NewField(0)} }
+
+// key handles a key press in the field. It returns the query at its end.
+func (f *finder) key(msg tea.KeyPressMsg) (query string, done bool) {
 	switch msg.String() {
 	case "enter":
-		p.finding = false
-		return p.find(p.field.Value())
+		f.finding = false
+		if f.field.Value() == "" {
+			f.found = found{}
+			return "", true
+		}
+		f.field.Keep()
+		return f.field.Value(), true
 	case "esc":
-		p.finding = false
+		f.finding = false
 	case "ctrl+u":
-		p.field.Set("")
+		f.field.Set("")
 	case "up", "down":
-		p.field.Recall(msg.String() == "up")
+		f.field.Recall(msg.String() == "up")
 	default:
-		p.field.Take(msg)
+		f.field.Take(msg)
 	}
-	return nil
+	return "", false
 }
 
 // FieldKeys implements pane.Fields.
-func (p *Pane) FieldKeys() [][2]string {
+func (f *finder) FieldKeys() [][2]string {
 	return [][2]string{{"enter", "find"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
 }
 
 // Typing is true while a text to find is typed.
-func (p *Pane) Typing() bool { return p.finding }
+func (f *finder) Typing() bool { return f.finding }
 
-// find searches the view on the screen.
-func (p *Pane) find(query string) tea.Cmd {
-	if query == "" || p.doc == nil {
-		p.found = found{}
+// open opens the field.
+func (f *finder) open() {
+	f.finding = true
+	f.field.Open(f.found.query)
+}
+
+// query is the text of the last search in a view.
+func (f *finder) query(of view) string {
+	if f.found.view != of.name() {
+		return ""
+	}
+	return f.found.query
+}
+
+// take takes the result of a search in the view on the screen, and moves to the first
+// match in or below the window. where names the searched part.
+func (f *finder) take(m found, now view, where string) tea.Cmd {
+	f.found = m
+	if len(m.hits) == 0 {
+		return pane.Send(pane.Say{Text: safetext.New("Nothing in " + where + " fits " + m.query + "."), Tone: pane.Warning})
+	}
+	f.found.at = len(m.hits) - 1
+	for i, h := range m.hits {
+		if h >= now.row() {
+			f.found.at = i - 1
+			break
+		}
+	}
+	f.jump(now, 1)
+	return nil
+}
+
+// jump moves to the next match, or to the one before. After the last it begins again.
+func (f *finder) jump(now view, by int) {
+	n := len(f.found.hits)
+	f.found.at = (f.found.at + by + n) % n
+	now.show(f.found.hits[f.found.at])
+}
+
+func (f *finder) matches() string {
+	if len(f.found.hits) == 0 {
+		return ""
+	}
+	of := quantity.Count(len(f.found.hits))
+	if len(f.found.hits) == mostHits {
+		of += " and more"
+	}
+	return "match " + quantity.Count(f.found.at+1) + " of " + of
+}
+
+const findLabel = " Find  "
+
+// cursor returns the position of the text cursor in a page of w x h cells.
+func (f *finder) cursor(w, h int) *tea.Cursor {
+	if !f.finding {
 		return nil
 	}
-	p.field.Keep()
+	_, at := f.field.Visible(w - len(findLabel) - 1)
+	return tea.NewCursor(len(findLabel)+at, max(0, h-1))
+}
+
+// frame completes the lines of a page: the field at the end, and each line w cells wide.
+func (f *finder) frame(t *theme.Theme, lines []string, w, h int) string {
+	end := 0
+	if f.finding {
+		end = 1
+	}
+	for len(lines) < h-end {
+		lines = append(lines, "")
+	}
+	lines = lines[:max(0, h-end)]
+	if f.finding {
+		text, _ := f.field.Visible(w - len(findLabel) - 1)
+		lines = append(lines, t.Accent.Paint(findLabel)+t.Text.Paint(text))
+	}
+	for i, l := range lines {
+		lines[i] = t.Pad(l, w)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Key handles a key press in the field of the search.
+func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
+	p.drawn = ""
+	query, done := p.key(msg)
+	if !done || query == "" || p.doc == nil {
+		return nil
+	}
 	gen, at, source := p.gen, p.now().name(), p.doc.Views[p.at]
 	return func() tea.Msg {
-		return found{gen: gen, view: at, query: query, hits: search(source, strings.ToLower(query))}
+		return found{gen: gen, view: at, query: query, hits: search(source, lower(query))}
 	}
 }
 
@@ -67,42 +162,16 @@ func (p *Pane) foundSome(m found) tea.Cmd {
 	if m.gen != p.gen || p.doc == nil || m.view != p.now().name() {
 		return nil
 	}
-	p.found, p.drawn = m, ""
-	if len(m.hits) == 0 {
-		where := "all of this view"
-		if p.doc.Next != 0 {
-			where = "the part that is read"
-		}
-		return pane.Send(pane.Say{Text: safetext.New("Nothing in " + where + " fits " + m.query + "."), Tone: pane.Warning})
+	p.drawn = ""
+	where := "all of this view"
+	if p.doc.Next != 0 {
+		where = "the part that is read"
 	}
-	p.found.at = len(m.hits) - 1
-	for i, h := range m.hits {
-		if h >= p.now().row() {
-			p.found.at = i - 1
-			break
-		}
-	}
-	p.jump(1)
-	return nil
+	return p.take(m, p.now(), where)
 }
 
-// jump moves to the next match, or to the one before. After the last it begins again.
-func (p *Pane) jump(by int) {
-	n := len(p.found.hits)
-	p.found.at = (p.found.at + by + n) % n
-	p.now().show(p.found.hits[p.found.at])
-}
-
-func (p *Pane) matches() string {
-	if len(p.found.hits) == 0 {
-		return ""
-	}
-	of := quantity.Count(len(p.found.hits))
-	if len(p.found.hits) == mostHits {
-		of += " and more"
-	}
-	return "match " + quantity.Count(p.found.at+1) + " of " + of
-}
+// lower is the form of a query for search and for the marks of its matches.
+func lower(query string) string { return strings.ToLower(query) }
 
 // search returns the rows of a view that contain a text in lower case.
 func search(v preview.View, query string) []int {

@@ -3,7 +3,8 @@
 //
 // The page opens with one release, which the server records as a preview. It shows the
 // number of its ranges, bytes and releases. More than preview.Free bytes are fetched
-// only after a question that names the number.
+// only after a question that names the number. The same holds for Diff, the page that
+// compares two versions of a file, with one release of each.
 //
 // Methods do no I/O: one command at a time reads. All texts of a file are escaped where
 // they are drawn (segment.go).
@@ -12,6 +13,7 @@ package reader
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -59,18 +61,29 @@ type Pane struct {
 	read   counts
 	wrong  safetext.Text
 
-	finding bool // the field is open
-	field   pane.Field
-	found   found
+	finder
 
 	w, h  int
 	drawn string // "": not drawn yet
 }
 
-// counts is the fetched part of the file.
+// counts is the fetched part of a file.
 type counts struct {
-	ranges, releases   int
-	bytes, size, limit int64
+	ranges, releases int
+	bytes, size      int64
+}
+
+// sentence describes the fetched part. It is empty before the first release.
+func (c counts) sentence() string {
+	if c.releases == 0 {
+		return ""
+	}
+	times := ""
+	if c.releases > 1 {
+		times = fmt.Sprintf(" %d times", c.releases)
+	}
+	return fmt.Sprintf("%s, %s of %s read; recorded as preview%s", quantity.Plural(c.ranges, "range", "ranges"),
+		quantity.Size(c.bytes), quantity.Size(c.size), times)
 }
 
 type (
@@ -92,7 +105,7 @@ func New(d Deps) (*Pane, error) {
 	if d.Env == nil || d.Open == nil {
 		return nil, errors.New("reader: the environment or the file is missing")
 	}
-	return &Pane{Deps: d, field: pane.NewField(0)}, nil
+	return &Pane{Deps: d, finder: newFinder()}, nil
 }
 
 // Opened reads the beginning of the file.
@@ -126,7 +139,7 @@ func (p *Pane) load(want, allow int64) tea.Cmd {
 		}
 		out.doc, out.err = preview.Open(ctx, out.ranges, on.Key.Raw(), want)
 		r := out.ranges
-		out.read = counts{ranges: r.Requests(), releases: file.Releases(), bytes: r.Bytes(), size: r.Size(), limit: r.Budget()}
+		out.read = counts{ranges: r.Requests(), releases: file.Releases(), bytes: r.Bytes(), size: r.Size()}
 		if out.err == nil {
 			out.views = newViews(out.doc)
 		}
@@ -222,12 +235,11 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	case keys.LoadMore:
 		return p.more()
 	case keys.Filter:
-		p.finding = true
-		p.field.Open(p.found.query)
+		p.open()
 	case keys.FindNext:
-		p.jump(1)
+		p.jump(p.now(), 1)
 	case keys.FindPrevious:
-		p.jump(-1)
+		p.jump(p.now(), -1)
 	case keys.CopyPath:
 		return pane.Send(pane.Copy{Text: p.On.Text()})
 	case keys.Reload:
@@ -267,15 +279,20 @@ func (p *Pane) more() tea.Cmd {
 	if total <= preview.Free {
 		return p.load(p.doc.Next, 0)
 	}
+	return ask("Read more of this file", p.doc.More, p.read, confirmed{p.gen})
+}
+
+// ask shows the question about more bytes than preview.Free.
+func ask(title string, more int64, read counts, yes tea.Msg) tea.Cmd {
 	return pane.Send(dialog.Show{Dialog: &dialog.Question{
-		Title: "Read more of this file",
+		Title: title,
 		Lines: []dialog.Line{
-			{Label: "More", Text: quantity.Size(p.doc.More) + ", " + quantity.Count(p.doc.More) + " bytes"},
-			{Label: "So far", Text: quantity.Size(p.read.bytes) + " of " + quantity.Size(p.read.size)},
+			{Label: "More", Text: quantity.Size(more) + ", " + quantity.Count(more) + " bytes"},
+			{Label: "So far", Text: quantity.Size(read.bytes) + " of " + quantity.Size(read.size)},
 			{Label: "At most", Text: quantity.Size(preview.Most) + " of a file"},
 		},
 		Choices: []dialog.Choice{
-			{Keys: []string{"enter"}, Label: "read", Cmd: pane.Send(confirmed{p.gen})},
+			{Keys: []string{"enter"}, Label: "read", Cmd: pane.Send(yes)},
 			{Keys: []string{"esc", "q"}, Label: "cancel"},
 		},
 	}})

@@ -10,6 +10,7 @@ import (
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/keys"
+	"usher/tui/pane"
 	"usher/tui/theme"
 )
 
@@ -54,14 +55,20 @@ func newViews(d *preview.Doc) []view {
 
 // Title returns the path for row 0.
 func (p *Pane) Title() []string {
-	parts := []string{p.On.Bucket.Distinct()}
-	for _, s := range strings.Split(p.On.Key.Distinct(), "/") {
+	parts := pathOf(p.On)
+	if !p.On.Version.IsZero() {
+		parts = append(parts, "version "+p.On.Version.Distinct())
+	}
+	return parts
+}
+
+// pathOf returns the parts of a path, safe to print.
+func pathOf(on pane.Target) []string {
+	parts := []string{on.Bucket.Distinct()}
+	for _, s := range strings.Split(on.Key.Distinct(), "/") {
 		if s != "" {
 			parts = append(parts, s)
 		}
-	}
-	if !p.On.Version.IsZero() {
-		parts = append(parts, "version "+p.On.Version.Distinct())
 	}
 	return parts
 }
@@ -111,27 +118,11 @@ func (p *Pane) Status(int) (left, right string) {
 	if p.cancel != nil {
 		return t.Muted.Paint("Reading" + t.Glyphs.Ellipsis + " The read is recorded in the audit log."), right
 	}
-	if p.read.releases == 0 {
-		return "", right
-	}
-	times := ""
-	if p.read.releases > 1 {
-		times = fmt.Sprintf(" %d times", p.read.releases)
-	}
-	return t.Muted.Paint(fmt.Sprintf("%s, %s of %s read; recorded as preview%s", quantity.Plural(p.read.ranges, "range", "ranges"),
-		quantity.Size(p.read.bytes), quantity.Size(p.read.size), times)), right
+	return t.Muted.Paint(p.read.sentence()), right
 }
 
 // Cursor returns the position of the text cursor.
-func (p *Pane) Cursor() *tea.Cursor {
-	if !p.finding {
-		return nil
-	}
-	_, at := p.field.Visible(p.w - len(findLabel) - 1)
-	return tea.NewCursor(len(findLabel)+at, max(0, p.h-1))
-}
-
-const findLabel = " Find  "
+func (p *Pane) Cursor() *tea.Cursor { return p.cursor(p.w, p.h) }
 
 // View draws exactly h lines of at most w cells.
 func (p *Pane) View(w, h int) string {
@@ -155,53 +146,36 @@ func (p *Pane) View(w, h int) string {
 		end = 1
 	}
 	if room := h - len(lines) - end; p.doc != nil && room > 0 {
-		lines = append(lines, p.now().draw(t, w, room, strings.ToLower(p.query()))...)
+		lines = append(lines, p.now().draw(t, w, room, lower(p.query(p.now())))...)
 	}
-	for len(lines) < h-end {
-		lines = append(lines, "")
-	}
-	lines = lines[:max(0, h-end)]
-	if p.finding {
-		text, _ := p.field.Visible(w - len(findLabel) - 1)
-		lines = append(lines, t.Accent.Paint(findLabel)+t.Text.Paint(text))
-	}
-	for i, l := range lines {
-		lines[i] = t.Pad(l, w)
-	}
-	p.drawn = strings.Join(lines, "\n")
+	p.drawn = p.frame(t, lines, w, h)
 	return p.drawn
-}
-
-// query is the text of the last search in the view on the screen.
-func (p *Pane) query() string {
-	if p.doc == nil || p.found.view != p.now().name() {
-		return ""
-	}
-	return p.found.query
 }
 
 // notes draws the sentences about the file, and an error.
 func (p *Pane) notes(w int) []string {
 	t := p.Env.Theme
-	var lines []string
-	add := func(s theme.Style, text string) {
-		if text == "" {
-			return
-		}
-		for _, l := range format.Wrap(text, max(1, w-2)) {
-			lines = append(lines, " "+s.Paint(l))
-		}
-	}
-	if !p.wrong.IsZero() {
-		add(t.Bad, p.wrong.String())
-	}
+	lines := wrapped(t.Bad, p.wrong.String(), w)
 	if p.doc != nil {
-		add(t.Muted, strings.Join(p.doc.Notes, " "))
+		lines = append(lines, wrapped(t.Muted, strings.Join(p.doc.Notes, " "), w)...)
 		if p.doc.Next != 0 {
-			add(t.Muted, "L reads "+quantity.Size(p.doc.More)+" more.")
+			lines = append(lines, wrapped(t.Muted, "L reads "+quantity.Size(p.doc.More)+" more.", w)...)
 		}
 	}
-	return lines[:min(len(lines), 4)]
+	return lines[:min(len(lines), mostNotes)]
+}
+
+const mostNotes = 4 // lines
+
+// wrapped draws a text that is safe to print in lines of at most w cells.
+func wrapped(s theme.Style, text string, w int) (lines []string) {
+	if text == "" {
+		return nil
+	}
+	for _, l := range format.Wrap(text, max(1, w-2)) {
+		lines = append(lines, " "+s.Paint(l))
+	}
+	return lines
 }
 
 // scroll is a window over rows.

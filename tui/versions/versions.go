@@ -1,10 +1,12 @@
 // Package versions is the page of the versions of one file, where the bucket keeps
-// them. Each page of versions is an event in the audit log.
+// them, and the choice of two for a comparison. Each page of versions is an event in the
+// audit log.
 package versions
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,8 +53,9 @@ type Page struct {
 	loaded  bool
 	err     error
 	cancel  context.CancelFunc
-	copying bool // after y
-	idW     int  // cells
+	copying bool     // after y
+	marked  []string // version IDs, at most two
+	idW     int      // cells
 }
 
 // page is a page of versions.
@@ -115,13 +118,17 @@ const (
 
 func (s source) Draw(i, w int, st rows.State) string {
 	p, v, t := s.p, s.p.all[i], s.p.Env.Theme
-	t, mark, style := t.Row(st.Cursor, st.Focus)
+	t, cursor, style := t.Row(st.Cursor, st.Focus)
+	mark := t.Fill.Paint(" ")
+	if slices.Contains(p.marked, v.Version) {
+		mark = t.Mark.Paint(t.Glyphs.Mark)
+	}
 	size := quantity.Size(v.Size)
 	if v.Deleted {
 		size, style = "", t.Muted
 	}
 	id := format.End(safetext.Line(v.Version), p.idW, t.Glyphs.Ellipsis)
-	line := mark + t.Fill.Paint("  ") + style.Paint(format.PadRight(p.when(v), timeWidth)+format.PadLeft(size, 1+quantity.SizeWidth)) +
+	line := cursor + mark + t.Fill.Paint(" ") + style.Paint(format.PadRight(p.when(v), timeWidth)+format.PadLeft(size, 1+quantity.SizeWidth)) +
 		t.Muted.Paint("  "+format.PadRight(note(v), noteWidth)+"  "+id)
 	return t.Pad(line, w)
 }
@@ -188,11 +195,19 @@ func (p *Page) total() string {
 	case p.loading && len(p.all) == 0:
 		return "listing" + p.Env.Theme.Glyphs.Ellipsis
 	case p.next != "":
-		return quantity.Count(len(p.all)) + " and more"
+		return quantity.Count(len(p.all)) + " and more" + p.marks()
 	case len(p.all) > 0:
-		return quantity.Plural(len(p.all), "version", "versions")
+		return quantity.Plural(len(p.all), "version", "versions") + p.marks()
 	}
 	return ""
+}
+
+// marks is the number of marked versions in words.
+func (p *Page) marks() string {
+	if len(p.marked) == 0 {
+		return ""
+	}
+	return ", " + quantity.Count(len(p.marked)) + " marked"
 }
 
 // Status returns a remark about a bucket that keeps no versions.
@@ -211,7 +226,7 @@ func (p *Page) Hints() []keys.Action {
 	if p.copying {
 		return []keys.Action{keys.CopyVersion, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyCommand, keys.Back}
 	}
-	return []keys.Action{keys.Download, keys.Read, keys.CopyMenu, keys.Reload, keys.Back, keys.Help}
+	return []keys.Action{keys.Download, keys.Read, keys.Mark, keys.Compare, keys.CopyMenu, keys.Back, keys.Reload, keys.Help}
 }
 
 // Click implements pane.Clicks.
@@ -236,7 +251,7 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 		}
 		return pane.Send(pane.Close{})
 	case keys.Reload:
-		p.all, p.next, p.err, p.loaded = nil, "", nil, false
+		p.all, p.next, p.err, p.loaded, p.marked = nil, "", nil, false, nil
 		p.list.Changed()
 		return p.request("")
 	case keys.Download, keys.Enter:
@@ -249,6 +264,16 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
 		}
 		return pane.Send(pane.Open{Page: keys.Read, On: pane.Target{Bucket: p.File.Bucket, Key: p.File.Key, Version: safetext.New(id(p.all[p.list.Cursor()]))}})
+	case keys.Mark:
+		if why := p.Why(a); !why.IsZero() {
+			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
+		}
+		p.mark(p.all[p.list.Cursor()].Version)
+		p.list.Changed()
+		p.list.Move(keys.Down)
+		return p.list.Need()
+	case keys.Compare:
+		return p.compare()
 	case keys.CopyMenu:
 		if p.list.Cursor() >= 0 {
 			p.copying = true
@@ -305,9 +330,13 @@ func (p *Page) Why(a keys.Action) safetext.Text {
 	i := p.list.Cursor()
 	reads := a == keys.Download || a == keys.Read
 	switch {
+	case a == keys.Compare && !p.copying:
+		return safetext.New(p.whyNoPair())
+	case a == keys.Mark && i >= 0:
+		return safetext.New(p.whyNoMark(p.all[i]))
 	case p.copying || a == keys.CopyMenu && i >= 0:
 		return safetext.New(copymenu.Why(a, p.copied()))
-	case !reads && a != keys.CopyMenu:
+	case !reads && a != keys.CopyMenu && a != keys.Mark:
 	case i < 0:
 		return safetext.New("There is no version here.")
 	case reads && p.all[i].Deleted:

@@ -1,6 +1,8 @@
 package versions
 
 import (
+	"slices"
+
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
@@ -26,6 +28,10 @@ func (p *Page) Words() linear.Words {
 	if i < 0 {
 		return w
 	}
+	mark := ""
+	if slices.Contains(p.marked, p.all[i].Version) {
+		mark = "marked"
+	}
 	v, size, at, of := p.all[i], quantity.Size(p.all[i].Size), "", quantity.Count(len(p.all))
 	if v.Deleted {
 		size = ""
@@ -36,6 +42,6 @@ func (p *Page) Words() linear.Words {
 	if p.next != "" {
 		of += " and more"
 	}
-	w.Row = linear.Row{ID: v.Version, Text: linear.PositionOf("version", i+1, of, at, size, note(v), "ID "+safetext.Line(v.Version))}
+	w.Row = linear.Row{ID: v.Version, Text: linear.PositionOf("version", i+1, of, mark, at, size, note(v), "ID "+safetext.Line(v.Version))}
 	return w
 }
