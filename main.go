@@ -168,7 +168,7 @@ func reindex(ctx context.Context, config string, progress func(time.Time)) error
 // startDemo runs the sandbox and the real backend in this process.
 func startDemo(ctx context.Context, o cli.DemoOptions) (cli.RunningDemo, error) {
 	options := demo.Options{
-		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, AcceptLost: o.AcceptLost, Faults: o.Faults, Stack: o.Stack, Witnesses: o.Witnesses, NewID: event.IDs(rand.Reader),
+		Dir: o.Dir, KeepPort: o.Dir != "", Port: o.Port, CodeWanted: o.CodeWanted, AcceptLost: o.AcceptLost, Faults: o.Faults, Stack: o.Stack, Witnesses: o.Witnesses, NewID: event.IDs(rand.Reader), Versions: true,
 	}
 	if o.Storage != nil {
 		storage := demo.Storage(*o.Storage)

@@ -41,6 +41,7 @@ type Options struct {
 	KeepPort        bool                  // Dir keeps the port for the next start
 	CodeWanted      func(username string) // called when a sign-in needs a TOTP code; must not block; may be nil
 	Elsewhere       string                // see sandbox.Options
+	Versions        bool                  // see sandbox.Options; not with a Storage
 	Packed          func(string) int      // see sandbox.Options; may be nil
 	ReaderRole      bool                  // URLs are signed by sessions of a reader role
 	AcceptLost      bool                  // start although the audit log has lost records
@@ -148,7 +149,7 @@ func (d *Demo) start(ctx context.Context, o Options) error {
 		return ports.explain(fmt.Errorf("starting usher's server: %w", err))
 	}
 	box, err := sandbox.Start(ctx, sandbox.Options{
-		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed, Elsewhere: o.Elsewhere,
+		Dir: dir, Now: o.Now, AccessTokenLife: o.AccessTokenLife, AccessLog: o.AccessLog, Storage: storage, ReaderRole: o.ReaderRole, Packed: o.Packed, Elsewhere: o.Elsewhere, Versions: o.Versions,
 		S3Port: ports.s3(), CognitoPort: ports.cognito(), CodeWanted: o.CodeWanted,
 		Server: o.origin(listener), Inbound: inbound, CallbackPorts: o.CallbackPorts, Faults: o.Faults, Stack: o.Stack,
 	})

@@ -37,6 +37,9 @@ type Options struct {
 	// Elsewhere is a second region with its own S3 server and no bucket yet. Not
 	// with a Storage.
 	Elsewhere string
+	// Versions makes the bucket of reports keep versions, and some of its files have
+	// earlier ones. Not with a Storage.
+	Versions bool
 	// ReaderRole starts an STS server, and the backend's keys have no right in S3:
 	// they assume the reader role. Not with a Storage.
 	ReaderRole bool

@@ -149,6 +149,11 @@ func (s *Sandbox) startObjects(ctx context.Context, o Options, saved secrets) er
 	if err := seed.Load(s.Objects); err != nil {
 		return fmt.Errorf("sandbox: filling the buckets: %w", err)
 	}
+	if o.Versions {
+		if err := errors.Join(s.Objects.EnableVersions(seed.Reports), seed.LoadVersions(s.Objects)); err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+	}
 	if s.S3Endpoint, err = s.listen(ctx, "the S3 server", s.Objects, o.S3Port); err != nil || !o.Stack {
 		return err
 	}

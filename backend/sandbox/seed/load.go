@@ -29,6 +29,17 @@ const (
 // bytes, in a few milliseconds.
 func Load(s *s3.Server) error { return load(s) }
 
+// LoadVersions stores newer contents of some files of a server that Load has filled, in
+// the bucket of reports. Its versions must be enabled, so that the earlier contents stay.
+func LoadVersions(s *s3.Server) error {
+	l := &loader{s: s, bucket: Reports}
+	l.newer()
+	if l.err != nil {
+		return fmt.Errorf("seeding versions: %w", l.err)
+	}
+	return nil
+}
+
 // bucketStore is the server's part that Load needs.
 type bucketStore interface {
 	CreateBucket(name string, created time.Time) error
