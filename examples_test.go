@@ -92,6 +92,7 @@ var notHere = []struct{ begins, reason string }{
 	{"usher access approve", "needs the id of a request for access"},
 	{"usher access decline", "needs the id of a request for access"},
 	{"usher marks show", "needs a set of marks"},
+	{"usher diff", "ends with exit code 1 for versions that differ"},
 	{"usher audit policy 5", "needs a version of the grants in the log"},
 	{"usher audit policy --file", "needs a copy of the log"},
 	{"usher audit verify", "needs the files of a server; docs of the log are tested with it"},

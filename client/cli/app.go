@@ -47,7 +47,7 @@ func (a *app) root() *cobra.Command {
 
 Without a command, usher opens the browser, at PATH if one is given. A PATH is bucket/key, byte for byte; a folder ends in "/". s3://bucket/key and arn:aws:s3:::bucket/key work too.
 
-Exit codes: 0 done; 1 several failed for different causes, or a limit cut the list; 3 not signed in; 4 not found or not granted; 5 the content changed or does not match its checksum; 6 network or server; 7 the local disk; 64 the command line; 130 and 143 stopped by a signal; 141 the reader of a pipe is gone; 70 a bug in usher. With --json a failure is one line on stderr: {"error":{"code","message","request_id"}}.`,
+Exit codes: 0 done; 1 several failed for different causes, a limit cut the list, or the compared versions differ; 3 not signed in; 4 not found or not granted; 5 the content changed or does not match its checksum; 6 network or server; 7 the local disk; 64 the command line; 130 and 143 stopped by a signal; 141 the reader of a pipe is gone; 70 a bug in usher. With --json a failure is one line on stderr: {"error":{"code","message","request_id"}}.`,
 		Example: `
 # Try everything on this machine, without AWS
 usher demo
@@ -96,7 +96,7 @@ usher audit who:ada since:24h
 	)
 	for _, c := range []*cobra.Command{
 		a.lsCommand(), a.getCommand(), a.syncCommand(), a.urlCommand(), a.duCommand(), a.treeCommand(), a.searchCommand(),
-		a.catCommand(), a.headCommand(), a.statCommand(), a.versionsCommand(), a.sumCommand(), a.marksCommand(),
+		a.catCommand(), a.headCommand(), a.statCommand(), a.versionsCommand(), a.diffCommand(), a.sumCommand(), a.marksCommand(),
 		a.configureCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.profilesCommand(), a.configCommand(),
 		a.auditCommand(), a.accessCommand(), a.grantsCommand(),
 		a.demoCommand(), a.serveCommand(), a.deployCommand(), a.usersCommand(), a.versionCommand(), a.manCommand(),

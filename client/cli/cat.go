@@ -125,6 +125,7 @@ func (a *app) engine(ctx context.Context, conn connection) download.Config {
 type content struct {
 	to      io.Writer
 	escapes bool
+	keepCR  bool   // a carriage return at the end of a line is escaped too
 	line    []byte // the unfinished line
 }
 
@@ -154,7 +155,10 @@ func (c *content) Write(p []byte) (int, error) {
 
 // put writes a line with its tabs.
 func (c *content) put(line []byte, end string) error {
-	cells := bytes.Split(bytes.TrimSuffix(line, []byte("\r")), []byte("\t"))
+	if !c.keepCR {
+		line = bytes.TrimSuffix(line, []byte("\r"))
+	}
+	cells := bytes.Split(line, []byte("\t"))
 	for i, cell := range cells {
 		cells[i] = []byte(safe(string(cell)))
 	}

@@ -180,7 +180,7 @@ func (a *app) finish(ctx context.Context, err error) int {
 	if f.exit == api.ExitInterrupted && errors.As(context.Cause(ctx), &sig) {
 		f.exit, f.Code = sig.exit, codes(sig.exit)
 	}
-	if f.exit == exitPipe { // the reader closed the pipe, as head does
+	if f.exit == exitPipe || errors.As(err, new(errDiffer)) { // the reader closed the pipe, as head does; the output has the result
 		return f.exit
 	}
 	if a.jsonErrors() {

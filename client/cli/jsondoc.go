@@ -63,6 +63,7 @@ func Shapes() []Shape {
 		{"demo", "once, at the start", DemoFacts{}},
 		{"deploy", "each step", DeployLine{}},
 		{"deploy", "at the end", deployedLine{}},
+		{"diff", "once", diffLine{}},
 		{"du", "each folder", usage{}},
 		{"get", "each file", fetched{}},
 		{"get", "stderr, with --progress json", progressRow{}},
