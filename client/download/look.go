@@ -110,7 +110,8 @@ func (l *Look) current(ctx context.Context) (*ticket.Ticket, error) {
 			l.releases = 0
 			return nil, &ticket.Error{Path: l.object.Key, Reason: "no size"}
 		}
-		l.size, l.object.ETag, l.modified, l.sum = t.Size, t.ETag, t.Modified, t.Checksum
+		l.size, l.object.ETag = t.Size, t.ETag
+		l.modified, l.sum = t.Modified, t.Checksum
 	}
 	l.ticket = t
 	return t, nil
