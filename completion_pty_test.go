@@ -34,7 +34,6 @@ var shells = []struct {
 // signs of the shell, outside of quotes and inside of both kinds, and the command
 // receives exactly these names. Nothing of a name is run.
 func TestShellsComplete(t *testing.T) {
-	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	quoted := map[string][]string{"": oddNames, "'": oddNames, `"`: oddNames}
 	switch {

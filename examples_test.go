@@ -89,6 +89,7 @@ var notHere = []struct{ begins, reason string }{
 	{"(echo", "needs a code"},
 	{"usher configure https://files.example.com#", "needs the pin of a server"},
 	{"usher access explain --request", "needs the id of a request in the log"},
+	{"usher access request --withdraw", "needs the id of a request for access"},
 	{"usher access approve", "needs the id of a request for access"},
 	{"usher access decline", "needs the id of a request for access"},
 	{"usher marks show", "needs a set of marks"},

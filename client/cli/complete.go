@@ -13,8 +13,9 @@ import (
 	"usher/client/glob"
 )
 
-// completeTime bounds a completion. A shell waits for it.
-const completeTime = 2 * time.Second
+// completeTime bounds a completion. A shell waits for it; ctrl+c ends it. The first call
+// of a function of AWS Lambda can take seconds.
+const completeTime = 5 * time.Second
 
 // offer returns exact completions to a shell. cobra trims the names that it prints.
 func (a *app) offer(words []string) ([]string, cobra.ShellCompDirective) {

@@ -39,7 +39,8 @@ The exit code is 0 if the versions are equal and 1 if they differ, as with diff;
 With --json the output is one object, with the unified diff as a text.`,
 		Example: `
 usher diff company-reports/annual/drafts/comments.md
-usher diff builds/README.md --version "$(usher versions builds/README.md --jq .version | tail -n 1)"
+usher diff builds/README.md --version \
+  "$(usher versions builds/README.md --jq .version | tail -n 1)"
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
 			if err := checkArgs(cmd, args, 1, 1, "diff takes the PATH of one file."); err != nil {

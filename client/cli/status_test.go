@@ -83,7 +83,7 @@ func TestLinesOfATerminal(t *testing.T) {
 	}
 }
 
-// Lines on a terminal are changed in three files alone, which all depend on app.lines.
+// Lines on a terminal are changed, and columns placed, in four files alone, which all depend on app.lines.
 func TestOneWayToPaint(t *testing.T) {
 	paints := regexp.MustCompile(`"\\r("\s*\+|\\x1b|%)|\\x1b\[|ansi\.(Erase|Cursor)`)
 	files, err := filepath.Glob("*.go")
@@ -100,7 +100,7 @@ func TestOneWayToPaint(t *testing.T) {
 			found[file] = true
 		}
 	}
-	for _, file := range []string{"progress.go", "status.go", "waiting.go"} {
+	for _, file := range []string{"progress.go", "status.go", "text.go", "waiting.go"} {
 		if !found[file] {
 			t.Errorf("%s paints nothing: this test sees nothing", file)
 		}

@@ -90,9 +90,9 @@ func terminalWidth(w io.Writer) int {
 }
 
 // placing returns the cells of the terminal for a table on stdout; 0 if stdout is no
-// terminal, or one without a cursor.
+// terminal, or one for which lines are not painted.
 func (a *app) placing() int {
-	if !a.OutTTY || a.Getenv("TERM") == "dumb" {
+	if !a.OutTTY || a.lines {
 		return 0
 	}
 	return terminalWidth(a.Out)
