@@ -187,6 +187,23 @@ func TestFailureIsShown(t *testing.T) {
 	})
 }
 
+// A failed refresh makes the rows of its folder old, and those of no other one.
+func TestFailureIsOfItsFolder(t *testing.T) {
+	in(t, func(t *testing.T) {
+		b := newBrowser(t, "company-reports/annual/audited/")
+		b.do(keys.Parent)
+		b.do(keys.Enter)
+		b.server.Fail(&api.Error{Code: api.StorageUnavailable, RequestID: "r-1"})
+		b.do(keys.Reload)
+		b.wants(t, "as of ")
+		b.do(keys.Parent) // a kept listing
+		b.wants(t, "audited/")
+		if text := ansi.Strip(b.View(120, 37)); strings.Contains(text, "as of ") {
+			t.Errorf("the rows of another folder are old:\n%s", text)
+		}
+	})
+}
+
 func TestWhy(t *testing.T) {
 	in(t, func(t *testing.T) {
 		b := newBrowser(t, "")

@@ -118,7 +118,7 @@ func (p *Pane) show(v visit) tea.Cmd {
 	if v.want == "" {
 		p.wanted = ""
 	}
-	p.problem = problem{}
+	p.problem, p.stale = problem{}, false
 	if p.store[v.location] == nil {
 		p.store[v.location] = &listing{location: v.location}
 	}
