@@ -92,6 +92,28 @@ NORACE_TESTS := \
   TestAnUnreadableLogIsAFault \
   TestAnOlderCopy \
   TestOneMeasure \
+  TestSearch \
+  TestStorageOutcomes \
+  TestListOutcomes \
+  TestBucketOfAnotherAccount \
+  TestRoundTripsOfAColdServer \
+  TestHostileTokensOnEveryVerb \
+  TestAccessIsRequestedAndApproved \
+  TestNoRecordNoURL \
+  TestSuiteWithInterruptions \
+  TestADictionaryOfAFailedTransaction \
+  TestPrune \
+  TestVerifyFindsOldDamage \
+  TestVerifyFigures \
+  TestStoresAgree \
+  TestSuiteWithIndex \
+  TestFilesHaveTheFormatOfTheirName \
+  TestSumsAreCorrect \
+  TestBigObjectConstants \
+  TestExamplesRun \
+  TestTableOfChallenges \
+  TestTokensAreForThisServer \
+  TestDeployAndLogin \
   TestRandomKeys
 space := $(subst ,, )
 NORACE := ^($(subst $(space),|,$(strip $(NORACE_TESTS))))$$
