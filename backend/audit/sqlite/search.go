@@ -29,7 +29,7 @@ type work struct {
 // 100, so the first chunk is small.
 func pageWork() work {
 	return work{
-		rows: 100_000, chunk: 256, least: 16, sure: 512, few: 20_000, look: 1_000, soon: 5_000,
+		rows: 100_000, chunk: 256, least: 16, sure: 128, few: 20_000, look: 1_000, soon: 5_000,
 		time: 75 * time.Millisecond, slice: 20 * time.Millisecond, most: 40 * time.Millisecond,
 	}
 }
