@@ -34,6 +34,11 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 		return r, err
 	}
 	sc := &search{reader: s, where: w, page: page, filter: filter, probe: filter.Probe(), until: time.Now().Add(s.work.time), place: start}
+	if large, err := s.largerThan(ctx, s.work.few); err != nil {
+		return r, err
+	} else if large {
+		sc.work.sure = s.work.slow
+	}
 	if frequent, err := sc.look(ctx, &r); err != nil || sc.ended {
 		return r, err
 	} else if !frequent {
@@ -42,6 +47,12 @@ func (s reader) query(ctx context.Context, filter event.Filter, page audit.Page)
 		}
 	}
 	return r, sc.read(ctx, &r)
+}
+
+// largerThan reports whether the log has more records.
+func (s reader) largerThan(ctx context.Context, records int) (larger bool, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) > ? FROM records", records).Scan(&larger)
+	return larger, err
 }
 
 // start returns the position of the event before a page, or nil.

@@ -16,7 +16,8 @@ type work struct {
 	rows  int           // rows of the index that are tested
 	chunk int           // rows of the first chunk
 	least int           // rows of a chunk that is not interrupted
-	sure  int           // rows that are tested in any time
+	sure  int           // rows that are tested in any time, for a log of few rows
+	slow  int           // the same for a larger log, of which each row can be two reads of the disk
 	time  time.Duration // in which the chunks are expected to end
 	slice time.Duration // in which one chunk is expected to end
 	most  time.Duration // after which the query of a chunk is interrupted
@@ -29,7 +30,7 @@ type work struct {
 // 100, so the first chunk is small.
 func pageWork() work {
 	return work{
-		rows: 100_000, chunk: 256, least: 16, sure: 128, few: 20_000, look: 1_000, soon: 5_000,
+		rows: 100_000, chunk: 256, least: 16, sure: 512, slow: 128, few: 20_000, look: 1_000, soon: 5_000,
 		time: 75 * time.Millisecond, slice: 20 * time.Millisecond, most: 40 * time.Millisecond,
 	}
 }
