@@ -85,7 +85,7 @@ func TestRepliesPrintNothingRaw(t *testing.T) {
 	const s = "\x1b]0;owned\a\u202e"
 	p := newPane(t, hostileServer{s}, theme.Options{})
 	replies(t, p, func(_ string, d *reply) {
-		if d.View(p.Env.Theme, 80, 24) != d.View(p.Env.Theme, 80, 24) {
+		if one, two := d.View(p.Env.Theme, 80, 24), d.View(p.Env.Theme, 80, 24); one != two {
 			t.Error("two frames differ")
 		}
 		out, _ := p.Backend.Answer(t.Context(), api.AnswerRequest{})
