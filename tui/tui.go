@@ -379,6 +379,9 @@ func (m *Model) whyClosed(a keys.Action) safetext.Text {
 			if m.env.Me.In(p.Group) || !p.Or.IsZero() && m.env.Me.In(p.Or) {
 				return safetext.Text{}
 			}
+			if m.env.Me.Name.IsZero() {
+				return safetext.New("The server has not sent your groups yet. Press the key again in a moment.")
+			}
 			group := p.Group.Raw()
 			if !p.Or.IsZero() {
 				group += " or " + p.Or.Raw()

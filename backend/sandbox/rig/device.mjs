@@ -24,7 +24,7 @@ const metadata = ({ origin }) => ({
 });
 
 const browser = await puppeteer.launch({
-  executablePath: input.chromium, headless: true, args: ['--no-sandbox', '--disable-gpu'], userDataDir: input.data,
+  executablePath: input.chromium, headless: true, args: ['--no-sandbox', '--disable-gpu'], userDataDir: input.data, timeout: 120_000,
 });
 
 // tabTo presses Tab until an element has the focus.

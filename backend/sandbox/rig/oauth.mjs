@@ -26,7 +26,7 @@ const callback = createServer((req, res) => {
 await new Promise((resolve) => callback.listen(new URL(input.callback).port, '127.0.0.1', resolve));
 
 const browser = await puppeteer.launch({
-  executablePath: input.chromium, headless: true, args: ['--no-sandbox', '--disable-gpu'], userDataDir: input.data,
+  executablePath: input.chromium, headless: true, args: ['--no-sandbox', '--disable-gpu'], userDataDir: input.data, timeout: 120_000,
 });
 
 // context returns a browser without cookies.

@@ -159,7 +159,7 @@ func inPath(w *watched, texts []string) (renders int) {
 // inAudit shows the events of the downloads, in the table and alone. It returns the
 // number of different names.
 func inAudit(w *watched, texts []string) (renders int) {
-	w.calm("the list", false, "enter open")
+	w.calm("the list", false, "enter open", "grace") // with the groups
 	w.press("A")
 	w.calm("the log", false, "newest first", "/ filter")
 	w.press("/action:completed\r")
