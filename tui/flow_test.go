@@ -325,6 +325,23 @@ func TestTheStatusLineHasWholeSentences(t *testing.T) {
 	})
 }
 
+// A page that is pressed before the groups are known does not open, and the sentence
+// claims nothing about the groups.
+func TestPageBeforeTheGroups(t *testing.T) {
+	slow := func(w *program) {
+		w.deps.Pages = accessPage(w.deps.Pages)
+		w.server.Slow(3 * time.Second)
+	}
+	play(t, slow, func(t *testing.T, w *program) {
+		w.Press("X")
+		w.Want(t, "The server has not sent your groups yet.")
+		w.Not(t, "needs group")
+		w.Wait(20 * time.Second)
+		w.Press("X")
+		w.Want(t, "needs group usher-admins")
+	})
+}
+
 // accessPage adds a page that opens for two groups.
 func accessPage(pages []tui.Page) []tui.Page {
 	return append(pages, tui.Page{Open: keys.OpenAccess, Name: "access page", Group: safetext.New("usher-admins"), Or: safetext.New("usher-auditors"),
