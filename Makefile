@@ -62,8 +62,9 @@ test: ## All that needs only Go
 	$(GO) test -p 3 -timeout 20m $(PKGS)
 	$(GO) test -C $(PACKAGE) ./...
 
-# Tests without a concurrent part of usher, which only make test plays: negative controls
-# of tests, the tree of the sources, frames of screens, a script for other programs.
+# Tests that only make test plays: negative controls of tests, the tree of the sources,
+# frames of screens, a script for other programs, and the longest tests whose concurrent
+# parts shorter ones have too.
 NORACE_TESTS := \
   TestControls \
   TestTheSuiteFindsBrokenStores \
@@ -113,6 +114,17 @@ NORACE_TESTS := \
   TestExamplesRun \
   TestTableOfChallenges \
   TestTokensAreForThisServer \
+  TestScene[A-Za-z0-9]* \
+  TestSandbox \
+  TestReleasesWithFaultySinks \
+  TestGroupsChangeWhileTheLogCannotBeRead \
+  TestNoRecordNoRequest \
+  TestNoRecordNoWithdrawal \
+  TestDisabledPersonCannotFillTheLog \
+  TestEveryAcknowledgedEventSurvivesKill9 \
+  TestASinkOfTablesSurvivesKills \
+  TestHeldEventsAreCopied \
+  TestExpiredEventsAreDeleted \
   TestDeployAndLogin \
   TestRandomKeys
 space := $(subst ,, )
