@@ -21,13 +21,13 @@ import (
 // requestLimit is the time limit of one request for access.
 const requestLimit = 30 * time.Second
 
-// requestAccess opens the dialog of a request for access: for the typed path, else for
-// the last path that was not found, else for the open folder.
+// requestAccess opens the dialog of a request for access: for the path of the message,
+// else for the last path that was not found, else for the open folder.
 func (m *Model) requestAccess(msg browse.RequestAccess) tea.Cmd {
 	if m.deps.Requests == nil {
 		return pane.Send(pane.Say{Text: safetext.New("Requests for access are not possible here."), Tone: pane.Warning})
 	}
-	path := msg.Typed
+	path := msg.Path
 	if path == "" {
 		path = m.missed
 	}
@@ -39,9 +39,8 @@ func (m *Model) requestAccess(msg browse.RequestAccess) tea.Cmd {
 	return a.look()
 }
 
-// accessRequest is the dialog of a request for access: the path and the reason. It
-// shows the person's earlier request for the same path, which an open one can be
-// withdrawn in.
+// accessRequest is the dialog of a request for access: the path and the reason. It shows
+// the person's earlier request for the same path, and withdraws an open one.
 type accessRequest struct {
 	env      *pane.Env
 	server   string
@@ -197,8 +196,9 @@ func (a *accessRequest) send() tea.Cmd {
 	case where.IsRoot():
 		a.wrong, a.second = "Name a bucket, a folder or a file.", false
 		return nil
-	case len(a.reason.Value()) > api.MaxAskReason:
-		a.wrong = fmt.Sprintf("The reason is too long: at most %d bytes.", api.MaxAskReason)
+	}
+	if err := approval.CheckReason(a.reason.Value()); err != nil {
+		a.wrong = err.Error()
 		return nil
 	}
 	ctx, cancel := a.begin("Sending")

@@ -119,6 +119,29 @@ func TestRequestAccessByKey(t *testing.T) {
 	})
 }
 
+// In an empty folder, whose text names the key, R is about this folder and not about a
+// path that was not found before.
+func TestRequestAccessToAnEmptyFolder(t *testing.T) {
+	change := func(w *program) {
+		asking(&desk{})(w)
+		w.server.Put("builds/sub/nul\x00byte.txt", 1, "2026-01-02 03:04") // no request can contain this name
+	}
+	at80(t, change, func(t *testing.T, w *program) {
+		for _, path := range []string{"company-reports/board/", "builds/sub/"} {
+			w.Press("ctrl+g")
+			w.Press("ctrl+u")
+			w.Type(path)
+			w.Press("enter")
+			w.Wait(time.Second)
+			w.Press("esc")
+		}
+		w.Want(t, "Nothing here that you can see.")
+		w.Press("R")
+		w.Want(t, "Request access", "builds/sub/")
+		w.Not(t, "company-reports/board/")
+	})
+}
+
 // A path with characters that the field removes is requested as it is.
 func TestRequestAccessOfAHostilePath(t *testing.T) {
 	d := &desk{}

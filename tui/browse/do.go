@@ -86,7 +86,11 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 	case keys.GoTo:
 		p.typeInto(going, "")
 	case keys.Request:
-		return pane.Send(RequestAccess{Open: p.Target()}), true
+		r := RequestAccess{Open: p.Target()}
+		if l := p.now(); p.here.location.bucket != "" && l.complete() && l.n == 0 { // the page names the key for this folder
+			r.Path = r.Open.Path()
+		}
+		return pane.Send(r), true
 	case keys.SetMark:
 		if p.here.location.bucket == "" || p.here.location.query != "" {
 			return pane.Send(pane.Say{Text: safetext.New("Bookmark: open a folder first."), Tone: pane.Warning}), true

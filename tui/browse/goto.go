@@ -356,10 +356,11 @@ func (p *Pane) goThere() tea.Cmd {
 }
 
 // RequestAccess is a message to the root that opens the dialog of a request for access:
-// to the path in the field, if one is typed, and else about the open folder.
+// to Path, which was typed or is an empty folder, and without one to the last path that
+// was not found or the open folder.
 type RequestAccess struct {
-	Typed string
-	Open  pane.Target
+	Path string // raw
+	Open pane.Target
 }
 
 // Format keeps untrusted text out of all output.

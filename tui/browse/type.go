@@ -155,7 +155,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		if p.typing == going {
 			typed := p.field.Value()
 			p.typing = notTyping
-			return pane.Send(RequestAccess{Typed: typed, Open: p.Target()})
+			return pane.Send(RequestAccess{Path: typed, Open: p.Target()})
 		}
 	case "up", "down":
 		if p.typing == going {
