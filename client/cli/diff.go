@@ -185,7 +185,7 @@ func (d *diff) report(line diffLine, got *textdiff.Result) error {
 	switch got.Outcome {
 	case textdiff.Same:
 	case textdiff.SameText:
-		text = "The lines are equal. The bytes differ: another encoding, or a byte order mark.\n"
+		text = textdiff.SameTextSentence + "\n"
 	case textdiff.NotText:
 		line.Text = false
 		text = fmt.Sprintf("The versions differ and are not text: %s, %s.\n", line.Old.facts(), line.New.facts())
@@ -200,7 +200,7 @@ func (d *diff) report(line diffLine, got *textdiff.Result) error {
 		return err
 	}
 	if line.Coarse {
-		d.hint("The versions differ in too many lines for a full comparison: a change has lines that are in both versions.")
+		d.hint(textdiff.CoarseSentence)
 	}
 	if line.Differ {
 		return errDiffer{}

@@ -33,6 +33,12 @@ const (
 	Held                    // Allow is needed first, for Result.More bytes
 )
 
+// The sentences of a result, for the command and the browser.
+const (
+	SameTextSentence = "The lines are equal. The bytes differ: another encoding, or a byte order mark."
+	CoarseSentence   = "The versions differ in too many lines for a full comparison: a change has lines that are in both versions."
+)
+
 // Result is a comparison of two files.
 type Result struct {
 	Outcome Outcome

@@ -295,7 +295,7 @@ func (p *Diff) sentence() string {
 	case textdiff.Same:
 		return "The two versions have the same content."
 	case textdiff.SameText:
-		return "The lines are equal. The bytes differ: another encoding, or a byte order mark."
+		return textdiff.SameTextSentence
 	case textdiff.NotText:
 		return "A version is not text, so no lines are compared. The two versions differ."
 	case textdiff.Unknown:
@@ -306,7 +306,7 @@ func (p *Diff) sentence() string {
 		return "Both versions together have " + quantity.Size(p.read.size) + ". " + p.Env.Keys.Shown(keys.Diff, keys.LoadMore) + " reads them."
 	}
 	if p.result.Diff.Coarse {
-		return "The versions differ in too many lines for a full comparison: a change has lines that are in both versions."
+		return textdiff.CoarseSentence
 	}
 	return ""
 }
