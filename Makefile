@@ -63,8 +63,8 @@ test: ## All that needs only Go
 	$(GO) test -C $(PACKAGE) ./...
 
 # Tests that only make test plays: negative controls of tests, the tree of the sources,
-# frames of screens, a script for other programs, and the longest tests whose concurrent
-# parts shorter ones have too.
+# frames of screens, a script for other programs, and the longest ones, whose race make
+# soak plays.
 NORACE_TESTS := \
   TestControls \
   TestTheSuiteFindsBrokenStores \
@@ -168,6 +168,7 @@ soak: ## The long versions: big objects, many kills (needs what test-rig needs)
 	USHER_SOAK=1 $(GO) test -timeout 120m -run '^(TestRandomKeys|TestRandomKeysInALogFile|TestSignalsRestoreTheTerminal|TestSignalsDuringTheSignIn)$$' . ./tui/...
 	@# The scenes in three terminals and in tmux.
 	USHER_SCENES=all $(GO) test -count=1 -timeout 10m -parallel 6 -run '^TestScene(FirstMorning|NightlyBuild|Train|Pipeline|QuartersEnd|WhoTouchedThis|SomebodyLeaves|MovedAndBack|WhyCantI|HostileNames)$$' .
+	$(GO) test -timeout 60m -race -short -vet=off ./client/download ./backend/... .
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 120m -run '^(TestAmazonLambda|TestMoto|TestXterm)'
 
