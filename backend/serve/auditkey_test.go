@@ -97,7 +97,7 @@ func TestTheScriptOfTheDocs(t *testing.T) {
 	}
 	c := keyed(t, 300)
 	runOn := func(path string, more ...string) (string, error) {
-		out, err := exec.CommandContext(t.Context(), "python3", append([]string{"-c", script, path, c.AuditKey + publicSuffix}, more...)...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "python3", append([]string{"-u", "-c", script, path, c.AuditKey + publicSuffix}, more...)...).CombinedOutput()
 		return string(out), err
 	}
 	run := func(more ...string) (string, error) { return runOn(c.Audit, more...) }
