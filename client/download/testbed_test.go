@@ -262,9 +262,10 @@ func (w *testbed) List(ctx context.Context, req api.ListRequest) (api.ListRespon
 	return resp, err
 }
 
-// quick returns timeouts with pauses of milliseconds.
+// quick returns timeouts with pauses of milliseconds. A connection may be idle for
+// longer than a test waits, so a slow machine cuts none.
 func quick() Timeouts {
-	return Timeouts{Idle: 5 * time.Second, BackoffMin: time.Millisecond,
+	return Timeouts{Idle: 4 * patience, BackoffMin: time.Millisecond,
 		BackoffMax: 5 * time.Millisecond, RetryAfter: 20 * time.Millisecond, LockPoll: 5 * time.Millisecond,
 		Checkpoint: time.Millisecond, ReportEvery: 5 * time.Millisecond, Tick: 5 * time.Millisecond}
 }
