@@ -29,7 +29,8 @@ func Run(ctx context.Context, p linear.Program, t Terminal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// A signal cancels ctx (client/cli), which ends the program.
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()}
+	// The first frame follows the first tick, by which Bubble Tea enters the alternate screen.
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithFPS(120)}
 	if runtime.GOOS != "windows" {
 		options = append(options, tea.WithInput(&input{File: t.In, gone: func() { cancel(errGone) }}))
 	}

@@ -39,6 +39,11 @@ func TestWidthIsTheLargerMeasure(t *testing.T) {
 			t.Errorf("Width(%q) = %d, not %d", text, got, want)
 		}
 	}
+	for r := rune(0xa0); r < 0x20000; r++ {
+		if got, want := cells.Width(string(r)), max(ansi.StringWidth(string(r)), ansi.StringWidthWc(string(r))); got != want {
+			t.Errorf("Width(%q) = %d, not %d", r, got, want)
+		}
+	}
 	for _, name := range names {
 		if w, a, b := cells.Width(name), ansi.StringWidth(name), ansi.StringWidthWc(name); w < a || w < b {
 			t.Errorf("%q has %d cells: less than %d and %d", name, w, a, b)

@@ -2,6 +2,7 @@ package cells
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -47,8 +48,29 @@ func next(s string) piece {
 		}
 		return piece{text: text, width: whole}
 	}
-	sum := ansi.StringWidthWc(text)
-	return piece{text: text, width: max(whole, sum), print: true}
+	if whole == 1 && narrow(text) {
+		return piece{text: text, width: 1, print: true}
+	}
+	return piece{text: text, width: max(whole, ansi.StringWidthWc(text)), print: true}
+}
+
+// narrow reports whether a text is one character of a few blocks that has one cell by
+// both measures. The measure of code points builds a table of 1.1 MB when it is first
+// used, which the first frame does without: the program's own glyphs are of these blocks.
+func narrow(text string) bool {
+	r, n := utf8.DecodeRuneInString(text)
+	if n != len(text) {
+		return false
+	}
+	switch {
+	case r > 0xad && r < 0x300: // Latin
+	case r >= 0x390 && r < 0x483: // Greek, Cyrillic
+	case r >= 0x2010 && r < 0x2028, r >= 0x2030 && r < 0x203c: // punctuation
+	case r >= 0x2190 && r < 0x219a, r >= 0x2500 && r < 0x25fd, r >= 0x2800 && r < 0x2900: // arrows, boxes, Braille
+	default:
+		return false
+	}
+	return true
 }
 
 // Truncate cuts a plain or painted text at its end to w cells, tail included. It keeps

@@ -73,7 +73,7 @@ func New(sets ...Set) (Map, error) {
 	}
 	for _, c := range m.order {
 		m.all[c] = m.collect(c)
-		seen := make(map[string]Action)
+		seen := make(map[string]Action, 2*len(m.all[c]))
 		for _, b := range m.All(c) {
 			for _, k := range b.Keys {
 				if why := refused(k); why != "" {
