@@ -58,13 +58,13 @@ man: ## The manual pages of all commands, in bin/man
 	$(GO) run . man --dir bin/man
 
 # Three packages at a time: tests of servers and terminals wait more than they compute.
+# make lint vets them.
 test: ## All that needs only Go
-	$(GO) test -p 3 -timeout 20m $(PKGS)
+	$(GO) test -p 3 -timeout 20m -vet=off $(PKGS)
 	$(GO) test -C $(PACKAGE) ./...
 
 # Tests that only make test plays: negative controls of tests, the tree of the sources,
-# frames of screens, a script for other programs, and the longest ones, whose race make
-# soak plays.
+# frames of screens, scripts, and the longest ones, whose race make soak plays.
 NORACE_TESTS := \
   TestControls \
   TestTheSuiteFindsBrokenStores \
@@ -112,6 +112,13 @@ NORACE_TESTS := \
   TestSumsAreCorrect \
   TestBigObjectConstants \
   TestExamplesRun \
+  TestScripts \
+  TestComplianceChecks \
+  TestEveryCommandFails \
+  TestCommandsNameWhatTheyWaitFor \
+  TestNoSecretOfASignInIsLeft \
+  TestMainJobOnAStack \
+  TestSuiteOverHTTP \
   TestTableOfChallenges \
   TestTokensAreForThisServer \
   TestScene[A-Za-z0-9]* \
@@ -131,7 +138,6 @@ space := $(subst ,, )
 NORACE := ^($(subst $(space),|,$(strip $(NORACE_TESTS))))$$
 
 race: ## The same under the race detector (needs a C compiler)
-	@# make test and make lint vet the same packages.
 	$(GO) test -p 3 -timeout 20m -race -short -vet=off -skip '$(NORACE)' $$($(GO) list $(PKGS) | grep -v '^usher/tui')
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
 	@# one context of the race detector, which crashes it now and then.
