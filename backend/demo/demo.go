@@ -214,8 +214,17 @@ func (d *Demo) startBackend(ctx context.Context, o Options, listener net.Listene
 	go func() { done <- server.Run(running) }()
 	// Signing keys cost half a second of one core. They are generated after the
 	// first frame and before the first password is typed.
-	warm := time.AfterFunc(warmAfter, func() { _ = box.Warm() }) // a failure occurs again at the sign-in
-	d.cleanup = append(d.cleanup, func() error { warm.Stop(); return nil })
+	warmed := make(chan struct{})
+	warm := time.AfterFunc(warmAfter, func() {
+		defer close(warmed)
+		_ = box.Warm() // a failure occurs again at the sign-in
+	})
+	d.cleanup = append(d.cleanup, func() error {
+		if !warm.Stop() {
+			<-warmed // it writes a file into the directory, which is removed next
+		}
+		return nil
+	})
 	d.wait = sync.OnceValue(func() error {
 		if err := <-done; !errors.Is(err, context.Canceled) { // Close during a start cancels Run
 			return err
