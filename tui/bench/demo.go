@@ -21,8 +21,8 @@ const newPassword = "Bench-of-the-browser-1"
 
 // demo is a running demo with a signed-in person.
 type demo struct {
-	program, home, server string
-	cmd                   *exec.Cmd
+	program, home string
+	cmd           *exec.Cmd
 }
 
 // startDemo runs the demo and signs in a person with access to the folder.
@@ -68,7 +68,10 @@ func (d *demo) signIn(ctx context.Context, ready *bufio.Reader) error {
 	if err := json.Unmarshal(line, &facts); err != nil {
 		return fmt.Errorf("reading the settings: %w", err)
 	}
-	d.server = facts.Server
+	// A saved server, as a person has it: its settings are not fetched at each start.
+	if out, err := d.command(ctx, "configure", "--yes", facts.Server).CombinedOutput(); err != nil {
+		return fmt.Errorf("saving the server: %w: %s", err, out)
+	}
 	for _, p := range facts.People {
 		if p.TOTPSecret != "" || p.SetUpMFA || p.MailCodes || p.SSOOnly {
 			continue
@@ -90,7 +93,7 @@ func (d *demo) signIn(ctx context.Context, ready *bufio.Reader) error {
 }
 
 func (d *demo) env() []string {
-	return []string{"HOME=" + d.home, "USHER_SERVER=" + d.server, "XDG_CONFIG_HOME=" + d.home + "/config", "XDG_STATE_HOME=" + d.home + "/state"}
+	return []string{"HOME=" + d.home, "XDG_CONFIG_HOME=" + d.home + "/config", "XDG_STATE_HOME=" + d.home + "/state"}
 }
 
 func (d *demo) command(ctx context.Context, args ...string) *exec.Cmd {
