@@ -101,7 +101,7 @@ func (p *Pair) Compare(ctx context.Context) (*Result, error) {
 	sizes := p.Sizes()
 	switch {
 	case !preview.IsText(heads[0]) || !preview.IsText(heads[1]):
-		return &Result{Outcome: p.bySum()}, nil
+		return &Result{Outcome: p.withoutLines(heads)}, nil
 	case max(sizes[0], sizes[1]) > preview.Most:
 		return &Result{Outcome: TooLarge}, nil
 	case p.Size() > preview.Free && !p.allowed:
@@ -137,13 +137,14 @@ func (p *Pair) read(ctx context.Context, n int64) (out [2][]byte, err error) {
 	return out, group.Wait()
 }
 
-// bySum decides about files that are not both text, without their content.
-func (p *Pair) bySum() Outcome {
+// withoutLines decides about files that are not both text, by their first bytes, sizes
+// and checksums.
+func (p *Pair) withoutLines(heads [2][]byte) Outcome {
 	sizes, old, next := p.Sizes(), p.files[0].Sum(), p.files[1].Sum()
 	switch {
-	case sizes[0] != sizes[1]:
+	case sizes[0] != sizes[1] || !bytes.Equal(heads[0], heads[1]):
 		return NotText
-	case sizes[0] == 0 || old != "" && old == next:
+	case int64(len(heads[0])) == sizes[0] || old != "" && old == next:
 		return Same
 	case decisive(old, next):
 		return NotText

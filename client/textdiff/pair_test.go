@@ -40,30 +40,35 @@ func TestOutcomes(t *testing.T) {
 		}
 		return out
 	}
+	large := binary + strings.Repeat("\x00", int(preview.First)) // the end is not read
 	for name, c := range map[string]struct {
 		old, next *file
 		want      textdiff.Outcome
 		notes     string
 	}{
-		"texts":             {&file{data: "a\nb\n"}, &file{data: "a\nc\n"}, textdiff.Differ, ""},
-		"same":              {&file{data: "a\n"}, &file{data: "a\n"}, textdiff.Same, ""},
-		"both empty":        {&file{}, &file{}, textdiff.Same, ""},
-		"one empty":         {&file{}, &file{data: "a"}, textdiff.Differ, ""},
-		"with a mark":       {&file{data: "a\n"}, &file{data: "\xef\xbb\xbfa\n"}, textdiff.SameText, ""},
-		"another encoding":  {&file{data: "a\n"}, &file{data: wide("a\n")}, textdiff.SameText, "The text is in UTF-16."},
-		"both UTF-16":       {&file{data: wide("a\n")}, &file{data: wide("b\n")}, textdiff.Differ, "The text is in UTF-16."},
-		"not UTF-8":         {&file{data: "a\n"}, &file{data: "caf\xe9\n"}, textdiff.Differ, "Bytes that are not UTF-8 are shown as escapes."},
-		"UTF-16, large":     {&file{data: "a\n"}, &file{data: "\xff\xfe" + strings.Repeat("a\x00", 3<<20)}, textdiff.TooLarge, ""},
-		"too many lines":    {&file{data: strings.Repeat("\n", textdiff.MostLines+1)}, &file{data: "a\n"}, textdiff.TooLarge, ""},
-		"too large":         {&file{data: strings.Repeat("a line\n", 2<<20)}, &file{data: "a\n"}, textdiff.TooLarge, ""},
-		"binary":            {&file{data: binary}, &file{data: binary + "a"}, textdiff.NotText, ""},
-		"binary and text":   {&file{data: "a\n"}, &file{data: binary}, textdiff.NotText, ""},
-		"large binary":      {&file{data: binary + strings.Repeat("a", 20<<20)}, &file{data: "a\n"}, textdiff.NotText, ""},
-		"binary, same sum":  {&file{data: binary, sum: "CRC32 AAAA"}, &file{data: binary, sum: "CRC32 AAAA"}, textdiff.Same, ""},
-		"binary, other sum": {&file{data: binary, sum: "CRC32 AAAA"}, &file{data: "\x00aa", sum: "CRC32 BBBB"}, textdiff.NotText, ""},
-		"two algorithms":    {&file{data: binary, sum: "CRC32 AAAA"}, &file{data: binary, sum: "SHA1 BBBB"}, textdiff.Unknown, ""},
-		"sums of parts":     {&file{data: binary, sum: "CRC32 AAAA-2"}, &file{data: binary, sum: "CRC32 BBBB-3"}, textdiff.Unknown, ""},
-		"no sums":           {&file{data: binary}, &file{data: binary}, textdiff.Unknown, ""},
+		"texts":            {&file{data: "a\nb\n"}, &file{data: "a\nc\n"}, textdiff.Differ, ""},
+		"same":             {&file{data: "a\n"}, &file{data: "a\n"}, textdiff.Same, ""},
+		"both empty":       {&file{}, &file{}, textdiff.Same, ""},
+		"one empty":        {&file{}, &file{data: "a"}, textdiff.Differ, ""},
+		"with a mark":      {&file{data: "a\n"}, &file{data: "\xef\xbb\xbfa\n"}, textdiff.SameText, ""},
+		"another encoding": {&file{data: "a\n"}, &file{data: wide("a\n")}, textdiff.SameText, "The text is in UTF-16."},
+		"both UTF-16":      {&file{data: wide("a\n")}, &file{data: wide("b\n")}, textdiff.Differ, "The text is in UTF-16."},
+		"not UTF-8":        {&file{data: "a\n"}, &file{data: "caf\xe9\n"}, textdiff.Differ, "Bytes that are not UTF-8 are shown as escapes."},
+		"UTF-16, large":    {&file{data: "a\n"}, &file{data: "\xff\xfe" + strings.Repeat("a\x00", 3<<20)}, textdiff.TooLarge, ""},
+		"too many lines":   {&file{data: strings.Repeat("\n", textdiff.MostLines+1)}, &file{data: "a\n"}, textdiff.TooLarge, ""},
+		"too large":        {&file{data: strings.Repeat("a line\n", 2<<20)}, &file{data: "a\n"}, textdiff.TooLarge, ""},
+		"binary":           {&file{data: binary}, &file{data: binary + "a"}, textdiff.NotText, ""},
+		"binary and text":  {&file{data: "a\n"}, &file{data: binary}, textdiff.NotText, ""},
+		"large binary":     {&file{data: binary + strings.Repeat("a", 20<<20)}, &file{data: "a\n"}, textdiff.NotText, ""},
+		"large, same sum":  {&file{data: large, sum: "CRC32 AAAA"}, &file{data: large, sum: "CRC32 AAAA"}, textdiff.Same, ""},
+		"large, other sum": {&file{data: large + "a", sum: "CRC32 AAAA"}, &file{data: large + "b", sum: "CRC32 BBBB"}, textdiff.NotText, ""},
+		"two algorithms":   {&file{data: large, sum: "CRC32 AAAA"}, &file{data: large, sum: "SHA1 BBBB"}, textdiff.Unknown, ""},
+		"sums of parts":    {&file{data: large, sum: "CRC32 AAAA-2"}, &file{data: large, sum: "CRC32 BBBB-3"}, textdiff.Unknown, ""},
+		"no sums":          {&file{data: large}, &file{data: large}, textdiff.Unknown, ""},
+		"other beginning":  {&file{data: "a" + large}, &file{data: "b" + large}, textdiff.NotText, ""},
+		"small, no sums":   {&file{data: binary}, &file{data: binary}, textdiff.Same, ""},
+		"small, parts":     {&file{data: binary, sum: "CRC32 AAAA-2"}, &file{data: binary, sum: "CRC32 BBBB-3"}, textdiff.Same, ""},
+		"small, other":     {&file{data: binary}, &file{data: binary[1:] + "b"}, textdiff.NotText, ""},
 	} {
 		p := textdiff.NewPair(c.old, c.next)
 		p.Allow()
