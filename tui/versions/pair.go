@@ -20,6 +20,21 @@ func (p *Page) mark(id string) {
 	p.marked = append(p.marked, id)
 }
 
+// unmarkAbsent removes the marks of versions that a complete list does not have.
+func (p *Page) unmarkAbsent() tea.Cmd {
+	if p.next != "" {
+		return nil
+	}
+	n := len(p.marked)
+	p.marked = slices.DeleteFunc(p.marked, func(id string) bool {
+		return !slices.ContainsFunc(p.all, func(v api.ObjectVersion) bool { return v.Version == id })
+	})
+	if len(p.marked) == n {
+		return nil
+	}
+	return pane.Send(pane.Say{Text: safetext.New("A marked version is not there any more. Its mark is removed."), Tone: pane.Warning})
+}
+
 // whyNoMark returns the reason that the mark of a version cannot change.
 func (p *Page) whyNoMark(v api.ObjectVersion) string {
 	switch {
@@ -67,7 +82,7 @@ func (p *Page) whyNoPair() string {
 	old, next := p.pair()
 	switch {
 	case len(p.all) == 0:
-		return "There is no version here."
+		return p.none()
 	case old < 0 && len(p.marked) == 1:
 		return "One version is marked: mark another one with " + p.key(keys.Mark) + ", or move to it."
 	case old < 0 && (p.next != "" || p.loading):

@@ -47,6 +47,7 @@ type Page struct {
 	pane.NoField
 	Deps
 	list    *rows.List
+	gen     uint64 // of the last request
 	all     []api.ObjectVersion
 	next    string // cursor
 	loading bool
@@ -61,6 +62,8 @@ type Page struct {
 // page is a page of versions.
 type page struct {
 	of       *Page
+	gen      uint64
+	first    bool // it replaces the versions
 	versions *[]api.ObjectVersion
 	next     string
 	err      error
@@ -85,15 +88,21 @@ func New(d Deps) (*Page, error) {
 // Opened returns the first request.
 func (p *Page) Opened() tea.Cmd { return p.request("") }
 
+// request requests a page of versions. The request before it ends, and its response
+// will be dropped.
 func (p *Page) request(cursor string) tea.Cmd {
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.gen++
 	p.loading = true
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	p.cancel = cancel
-	backend, in := p.Backend, api.VersionsRequest{Bucket: p.File.Bucket.Raw(), Key: p.File.Key.Raw(), Cursor: cursor}
+	gen, backend, in := p.gen, p.Backend, api.VersionsRequest{Bucket: p.File.Bucket.Raw(), Key: p.File.Key.Raw(), Cursor: cursor}
 	return func() tea.Msg {
 		defer cancel()
 		r, err := backend.Versions(ctx, in)
-		return page{p, &r.Versions, r.Cursor, err}
+		return page{p, gen, cursor == "", &r.Versions, r.Cursor, err}
 	}
 }
 
@@ -210,10 +219,13 @@ func (p *Page) marks() string {
 	return ", " + quantity.Count(len(p.marked)) + " marked"
 }
 
-// Status returns a remark about a bucket that keeps no versions.
+// Status returns an error, or a remark about a bucket that keeps no versions.
 func (p *Page) Status(int) (left, right string) {
 	if p.copying {
 		return p.Env.Theme.Text.Paint("Copy of this version"), ""
+	}
+	if p.err != nil && len(p.all) > 0 { // the rows stay
+		return p.Env.Theme.Bad.Paint(pane.Sentence(p.err, p.Server).String()), ""
 	}
 	if len(p.all) == 1 && p.all[0].Version == api.NullVersion && p.all[0].Latest {
 		return p.Env.Theme.Muted.Paint("The bucket keeps no versions of this file."), ""
@@ -238,6 +250,9 @@ func (p *Page) Click(_, y int) (tea.Cmd, bool) {
 // Do runs an action.
 func (p *Page) Do(a keys.Action) tea.Cmd {
 	if p.list.Move(a) {
+		if len(p.all) == 0 {
+			return pane.Send(pane.Say{Text: safetext.New(p.none()), Tone: pane.Warning})
+		}
 		return p.list.Need()
 	}
 	switch a {
@@ -251,9 +266,7 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 		}
 		return pane.Send(pane.Close{})
 	case keys.Reload:
-		p.all, p.next, p.err, p.loaded, p.marked = nil, "", nil, false, nil
-		p.list.Changed()
-		return p.request("")
+		return p.request("") // the rows and the marks stay until the response
 	case keys.Download, keys.Enter:
 		if why := p.Why(keys.Download); !why.IsZero() {
 			return pane.Send(pane.Say{Text: why, Tone: pane.Warning})
@@ -275,9 +288,10 @@ func (p *Page) Do(a keys.Action) tea.Cmd {
 	case keys.Compare:
 		return p.compare()
 	case keys.CopyMenu:
-		if p.list.Cursor() >= 0 {
-			p.copying = true
+		if p.list.Cursor() < 0 {
+			return pane.Send(pane.Say{Text: safetext.New(p.none()), Tone: pane.Warning})
 		}
+		p.copying = true
 	case keys.CopyPath, keys.CopyURI, keys.CopyLink, keys.CopyCurl, keys.CopySum, keys.CopyCommand, keys.CopyVersion, keys.CopyAdmin:
 		p.copying = false
 		if why := copymenu.Why(a, p.copied()); why != "" {
@@ -338,7 +352,7 @@ func (p *Page) Why(a keys.Action) safetext.Text {
 		return safetext.New(copymenu.Why(a, p.copied()))
 	case !reads && a != keys.CopyMenu && a != keys.Mark:
 	case i < 0:
-		return safetext.New("There is no version here.")
+		return safetext.New(p.none())
 	case reads && p.all[i].Deleted:
 		return safetext.New("This version is a deletion: it has no content.")
 	case reads && p.all[i].Archived:
@@ -351,16 +365,25 @@ func (p *Page) Why(a keys.Action) safetext.Text {
 func (p *Page) Handle(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
 	case page:
-		if m.of != p {
+		if m.of != p || m.gen != p.gen {
 			return nil
 		}
 		p.loading = false
 		if p.err = m.err; m.err != nil {
+			if m.first && pane.Code(m.err) == api.NotFound { // no row of a file without access stays
+				p.all, p.next, p.marked = nil, "", nil
+				p.list.Changed()
+			}
 			return pane.Send(pane.Failed{Err: m.err, On: pane.Target{Bucket: p.File.Bucket, Key: p.File.Key}.Text()})
 		}
-		p.all, p.next, p.loaded = append(p.all, *m.versions...), m.next, true
+		p.next, p.loaded = m.next, true
+		if m.first {
+			p.replace(*m.versions)
+		} else {
+			p.all = append(p.all, *m.versions...)
+		}
 		p.list.Changed()
-		return tea.Batch(p.list.Need(), pane.Send(pane.Answered{}))
+		return tea.Batch(p.list.Need(), pane.Send(pane.Answered{}), p.unmarkAbsent())
 	case pane.Restyled:
 		p.list.Changed()
 	case pane.Retry:

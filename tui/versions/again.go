@@ -1,0 +1,27 @@
+package versions
+
+import (
+	"slices"
+
+	"usher/backend/api"
+)
+
+// replace shows other versions. The cursor stays on its version if it is among them.
+func (p *Page) replace(all []api.ObjectVersion) {
+	before := ""
+	if i := p.list.Cursor(); i >= 0 {
+		before = p.all[i].Version
+	}
+	p.all = all
+	if i := slices.IndexFunc(all, func(v api.ObjectVersion) bool { return v.Version == before }); i >= 0 {
+		p.list.SetCursor(i)
+	}
+}
+
+// none returns the reason that no version is shown.
+func (p *Page) none() string {
+	if p.loading {
+		return "The versions are being listed."
+	}
+	return "There is no version here."
+}
