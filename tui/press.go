@@ -170,7 +170,7 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 	case keys.Session:
 		m.dialog = m.sessionDialog()
 	case keys.Help:
-		m.dialog = help.NewKeys("Keys in "+where(page), m.env.Keys, page.Context(), m.leftOut)
+		m.dialog = help.NewKeys("Keys in "+where(page), m.env.Keys, page.Context(), func(a keys.Action) bool { return m.leftOut(a) || omits(page, a) })
 	case keys.Palette:
 		m.dialog = m.palette()
 	case keys.Suspend:
@@ -197,6 +197,12 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 // that the person is not in.
 func (m *Model) leftOut(a keys.Action) bool {
 	return m.needsGroup(a) && !m.whyClosed(a).IsZero() || a == keys.Touched && !m.whyClosed(keys.OpenAudit).IsZero()
+}
+
+// omits reports whether a page has no use for an action now.
+func omits(page pane.Pane, a keys.Action) bool {
+	o, ok := page.(pane.Omits)
+	return ok && o.Omits(a)
 }
 
 // needsGroup reports whether an action opens a page that needs a group.

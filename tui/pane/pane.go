@@ -111,6 +111,12 @@ type Fields interface {
 	FieldKeys() [][2]string
 }
 
+// Omits is a pane with keys that the help shows only while they have an effect.
+type Omits interface {
+	// Omits reports whether the help omits an action now.
+	Omits(keys.Action) bool
+}
+
 // Target is the bucket and the key or prefix that a page is about. The zero Target
 // is all buckets. Filter is one of the audit log instead of a path. Version is one of
 // an object; the zero Text is the current one. Base is the version that a comparison

@@ -39,6 +39,7 @@ type Diff struct {
 
 	files  [2]Version     // old, new
 	pair   *textdiff.Pair // used by the command that reads alone; nil: the next read opens it
+	whole  bool           // the person has agreed to read both versions as a whole
 	result *textdiff.Result
 	sides  [2]side
 	view   *textView // nil: no line is compared
@@ -67,6 +68,7 @@ type (
 		result *textdiff.Result
 		sides  [2]side
 		rows   diffRows
+		view   *textView
 		read   counts
 		err    error
 	}
@@ -106,6 +108,9 @@ func (p *Diff) load() tea.Cmd {
 		p.files = [2]Version{p.Open(old), p.Open(next)}
 		p.pair = textdiff.NewPair(p.files[0], p.files[1])
 	}
+	if p.whole {
+		p.pair.Allow()
+	}
 	gen, pair, files := p.gen, p.pair, p.files
 	return func() tea.Msg {
 		defer cancel()
@@ -119,6 +124,7 @@ func (p *Diff) load() tea.Cmd {
 		out.read.ranges, out.read.bytes, out.read.size = pair.Requests(), pair.Bytes(), pair.Size()
 		if out.err == nil && out.result.Outcome == textdiff.Differ {
 			out.rows = newDiffRows(out.result.Diff)
+			out.view = newText(out.rows.text, false)
 		}
 		return out
 	}
@@ -133,7 +139,7 @@ func (p *Diff) Handle(msg tea.Msg) tea.Cmd {
 		}
 	case agreed:
 		if m.of == p && m.gen == p.gen && p.held() {
-			p.pair.Allow()
+			p.whole = true
 			return p.load()
 		}
 	case diffFound:
@@ -162,15 +168,11 @@ func (p *Diff) compared(m compared) tea.Cmd {
 		p.pair, p.wrong = nil, pane.Sentence(m.err, p.Server)
 		return pane.Send(pane.Failed{Err: m.err, On: p.On.Text()})
 	}
-	p.result, p.sides, p.view, p.found = m.result, m.sides, nil, found{}
+	p.result, p.sides, p.view, p.found = m.result, m.sides, m.view, found{}
 	p.starts, p.change, p.note = m.rows.starts, -1, m.rows.note
-	if m.rows.text != nil {
-		p.view = &textView{text: m.rows.text}
+	if !p.held() {
+		p.pair = nil // its bytes are not needed any more
 	}
-	if p.held() {
-		return tea.Batch(pane.Send(pane.Answered{}), p.ask())
-	}
-	p.pair = nil // its bytes are not needed any more
 	return pane.Send(pane.Answered{})
 }
 
@@ -186,7 +188,7 @@ func (p *Diff) again() tea.Cmd {
 	if p.cancel != nil {
 		return nil
 	}
-	p.pair = nil
+	p.pair, p.whole = nil, false
 	return p.load()
 }
 
@@ -226,11 +228,20 @@ func (p *Diff) Do(a keys.Action) tea.Cmd {
 	case keys.Reload:
 		return p.again()
 	default:
-		if p.view != nil {
-			p.view.do(a)
+		if p.view == nil { // nothing moves
+			return pane.Send(pane.Say{Text: safetext.New(p.unread()), Tone: pane.Warning})
 		}
+		p.view.do(a)
 	}
 	return nil
+}
+
+// unread returns the reason that there are no lines.
+func (p *Diff) unread() string {
+	if p.cancel != nil {
+		return "The versions are being read."
+	}
+	return "There are no lines to compare."
 }
 
 // leave closes the page, and ends its pending request.
@@ -276,15 +287,15 @@ func (p *Diff) whyNot(a keys.Action) string {
 	}
 	switch {
 	case p.cancel != nil:
-		return "The versions are being read."
+		return p.unread()
 	case a == keys.LoadMore && !p.held():
 		return "There is no more to read."
 	case a == keys.LoadMore:
 		return ""
 	case p.view == nil:
-		return "There are no lines to compare."
-	case !p.view.offers(a):
-		return "The whole width is on the screen."
+		return p.unread()
+	case sideways(a):
+		return whyNoSide(p.view, a)
 	}
 	return ""
 }

@@ -256,6 +256,10 @@ func TestDiffQuestion(t *testing.T) {
 	bytes := func() int64 { return files[len(files)-2].bytes.Load() + files[len(files)-1].bytes.Load() }
 	p.run(p.Opened())
 	p.want("Both versions together have 8.39 MB. L reads them.", "2 ranges, 131 kB of 8.39 MB read; recorded as preview 2 times")
+	if p.asked() != nil || bytes() != 2*preview.First { // no key was pressed for a question
+		t.Fatalf("%d bytes are read, question %v", bytes(), p.asked())
+	}
+	p.press("L")
 	q := p.asked()
 	if q == nil || bytes() != 2*preview.First {
 		t.Fatalf("%d bytes are read, question %v", bytes(), q)
@@ -280,10 +284,151 @@ func TestDiffQuestion(t *testing.T) {
 		t.Errorf("an old answer reads %d bytes", bytes()-whole)
 	}
 	p.sent = nil
-	p.press("ctrl+r") // a question again
-	if len(files) != 4 || p.asked() == nil || bytes() != 2*preview.First {
+	p.press("ctrl+r") // the agreement was for the bytes before
+	p.want("Both versions together have 8.39 MB. L reads them.")
+	if len(files) != 4 || p.asked() != nil || bytes() != 2*preview.First {
 		t.Errorf("ctrl+r: %d files, %d bytes, question %v", len(files), bytes(), p.asked())
 	}
+}
+
+// After a read that failed, or that began again, the question can be answered again.
+func TestDiffQuestionAfterAFailure(t *testing.T) {
+	text := strings.Repeat("a line of a log\n", 1<<18) // 4 MiB
+	var failing error
+	p := newDiff(t, "large.log", func(version string) reader.Version {
+		return struct {
+			reader.File
+			facts
+		}{&unsteady{File: tuitest.NewFile([]byte(text + version + "\n")), err: &failing}, facts{}}
+	})
+	agree := func() {
+		t.Helper()
+		p.sent = nil
+		p.press("L")
+		q := p.asked()
+		if q == nil {
+			t.Fatalf("no question:\n%s", p.screen())
+		}
+		p.run(q.Choices[0].Cmd)
+	}
+	p.run(p.Opened())
+	for range 2 {
+		failing = errors.New("lost")
+		agree()
+		p.want("No answer from files.example.com.", "L reads them")
+	}
+	p.press("ctrl+r")
+	p.want("No answer from")
+	agree()
+	p.want("No answer from")
+	failing = nil
+	agree()
+	p.want("1 added, 1 removed, 1 change", "-old-id", "+new-id")
+}
+
+// unsteady fails while there is an error.
+type unsteady struct {
+	reader.File
+	err *error
+}
+
+func (u *unsteady) Size(ctx context.Context) (int64, error) {
+	if *u.err != nil {
+		return 0, *u.err
+	}
+	return u.File.Size(ctx)
+}
+
+func (u *unsteady) ReadRange(ctx context.Context, off, n int64) ([]byte, error) {
+	if *u.err != nil {
+		return nil, *u.err
+	}
+	return u.File.ReadRange(ctx, off, n)
+}
+
+// Keys that come before the versions are answered by a sentence.
+func TestDiffKeysBeforeTheLines(t *testing.T) {
+	p := newDiff(t, "a.txt", func(string) reader.Version { return tuitest.NewFile([]byte("a\n")) })
+	cmd := p.Opened()
+	for _, key := range []string{"j", "G", "pgdown", "n", "l", "/", "w", "L"} {
+		p.sent = nil
+		p.press(key)
+		if got := p.said(); got != "The versions are being read." {
+			t.Errorf("%s is answered by %q", key, got)
+		}
+	}
+	p.run(cmd)
+	p.want("same content")
+}
+
+// The keys to scroll to a side are offered, by the key line and the help, only while there is
+// something on that side.
+func TestSidesOfAComparison(t *testing.T) {
+	offered := func(p interface {
+		Hints() []keys.Action
+		Omits(keys.Action) bool
+		Why(keys.Action) safetext.Text
+	}, a keys.Action) bool {
+		t.Helper()
+		is := slices.Contains(p.Hints(), a)
+		if is == p.Omits(a) || is != p.Why(a).IsZero() {
+			t.Errorf("%s: in the key line %v, left out of the help %v, %q", a, is, p.Omits(a), p.Why(a))
+		}
+		return is
+	}
+	sides := func(right, left bool, p interface {
+		Hints() []keys.Action
+		Omits(keys.Action) bool
+		Why(keys.Action) safetext.Text
+	}) {
+		t.Helper()
+		if got := [2]bool{offered(p, keys.Enter), offered(p, keys.Parent)}; got != [2]bool{right, left} {
+			t.Errorf("right and left are %v, want %v, %v", got, right, left)
+		}
+	}
+	short := openDiff(t, "a\n"+strings.Repeat("x", 97), "b\n"+strings.Repeat("x", 97)) // 98 cells with the sign: all
+	sides(false, false, short)
+	short.press("l")
+	if got := short.said(); got != "The whole width is on the screen." {
+		t.Errorf("l is answered by %q", got)
+	}
+	for name, line := range map[string]string{"ASCII": strings.Repeat("x", 98), "wide": strings.Repeat("中", 49), "tabs": strings.Repeat("\t", 25), "escapes": strings.Repeat("\x1b", 17), "backslashes": strings.Repeat(`\x41`, 20)} {
+		p := openDiff(t, "a\n"+line+"\n", "b\n"+line+"\n")
+		sides(true, false, p)
+		p.press("l")
+		sides(false, true, p)
+		p.press("l")
+		if got := p.said(); got != "There is nothing to the right." {
+			t.Errorf("%s: l is answered by %q", name, got)
+		}
+		p.press("h")
+		sides(true, false, p)
+		p.press("h")
+		if got := p.said(); got != "There is nothing to the left." {
+			t.Errorf("%s: h is answered by %q", name, got)
+		}
+		p.press("w")
+		sides(false, false, p)
+	}
+	long := openDiff(t, "a\n"+strings.Repeat("x", 120)+"\n", "b\n"+strings.Repeat("x", 120)+"\n")
+	long.View(200, 24)
+	sides(false, false, long)
+	long.View(100, 24)
+	sides(true, false, long)
+	file := open(t, "a.txt", tuitest.NewFile([]byte(strings.Repeat("x", 98)+"\n")))
+	sides(false, false, file)
+	file = open(t, "a.txt", tuitest.NewFile([]byte(strings.Repeat("x", 99)+"\n")))
+	sides(true, false, file)
+	file.press("l")
+	sides(false, true, file)
+	table := open(t, "a.csv", tuitest.NewFile([]byte(strings.Repeat("column,", 30)+"last\n"+strings.Repeat("v,", 30)+"v\n")))
+	sides(true, false, table)
+	table.press("l")
+	sides(true, true, table)
+	for range 30 {
+		table.press("l")
+	}
+	sides(false, true, table)
 }
 
 // facts are the facts of a version without any.

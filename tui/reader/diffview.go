@@ -24,13 +24,16 @@ func (p *Diff) Context() keys.Context { return keys.Diff }
 // Hints returns the keys for the key line: those with an effect.
 func (p *Diff) Hints() []keys.Action {
 	var out []keys.Action
-	for _, a := range []keys.Action{keys.NextChange, keys.Filter, keys.LoadMore, keys.Back, keys.Enter, keys.WrapLines, keys.CopyPath} {
+	for _, a := range []keys.Action{keys.NextChange, keys.Filter, keys.LoadMore, keys.Back, keys.Enter, keys.Parent, keys.WrapLines, keys.CopyPath} {
 		if p.whyNot(a) == "" {
 			out = append(out, a)
 		}
 	}
 	return append(out, keys.Help)
 }
+
+// Omits implements pane.Omits.
+func (p *Diff) Omits(a keys.Action) bool { return sideways(a) && p.whyNot(a) != "" }
 
 // Label names the effect of keys after a search.
 func (p *Diff) Label(a keys.Action) string {

@@ -200,7 +200,8 @@ func TestHintsHaveAnEffect(t *testing.T) {
 		key, content  string
 		offer, refuse []keys.Action
 	}{
-		{"a.txt", "one\ntwo\n", []keys.Action{keys.NextView, keys.Filter, keys.Enter, keys.WrapLines, keys.LineNumbers}, []keys.Action{keys.LoadMore, keys.FindNext}},
+		{"a.txt", "one\ntwo\n", []keys.Action{keys.NextView, keys.Filter, keys.WrapLines, keys.LineNumbers}, []keys.Action{keys.LoadMore, keys.FindNext, keys.Enter, keys.Parent}},
+		{"long.txt", strings.Repeat("one ", 100) + "\ntwo\n", []keys.Action{keys.Enter}, []keys.Action{keys.Parent}},
 		{"a.csv", "a,b\n1,2\n", []keys.Action{keys.NextView, keys.Filter, keys.LineNumbers}, []keys.Action{keys.LoadMore, keys.WrapLines, keys.Enter}},
 		{"a.bin", "\x00\x01\x02\xff", []keys.Action{keys.Filter}, []keys.Action{keys.NextView, keys.LoadMore, keys.WrapLines, keys.LineNumbers, keys.Enter}},
 		{"large.csv", strings.Repeat("a,b,c\n", 1<<20), []keys.Action{keys.LoadMore}, nil},

@@ -3,7 +3,7 @@
 //
 // The page opens with one release, which the server records as a preview. It shows the
 // number of its ranges, bytes and releases. More than preview.Free bytes are fetched
-// only after a question that names the number. The same holds for Diff, the page that
+// only after a question that names the number, and that opens only on a key press. The same holds for Diff, the page that
 // compares two versions of a file, with one release of each.
 //
 // Methods do no I/O: one command at a time reads. All texts of a file are escaped where
@@ -247,12 +247,15 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 	case keys.Enter, keys.Parent, keys.WrapLines, keys.LineNumbers:
 		p.now().do(a)
 	default:
-		if p.doc != nil {
-			p.now().do(a)
+		if p.doc == nil { // nothing moves
+			return pane.Send(pane.Say{Text: safetext.New(notRead), Tone: pane.Warning})
 		}
+		p.now().do(a)
 	}
 	return nil
 }
+
+const notRead = "Nothing is read yet."
 
 // leave closes the page, and ends its pending request.
 func (p *Pane) leave() tea.Cmd {
@@ -311,7 +314,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 	}
 	switch {
 	case p.doc == nil:
-		return "Nothing is read yet."
+		return notRead
 	case a == keys.NextView && len(p.views) < 2:
 		return "This file has no other view."
 	case a == keys.LoadMore && p.cancel != nil:
@@ -328,8 +331,8 @@ func (p *Pane) whyNot(a keys.Action) string {
 		return "These lines do not wrap."
 	case a == keys.LineNumbers && !p.now().offers(a):
 		return "This view has no line numbers."
-	case (a == keys.Enter || a == keys.Parent) && !p.now().offers(a):
-		return "The whole width is on the screen."
+	case sideways(a):
+		return whyNoSide(p.now(), a)
 	}
 	return ""
 }

@@ -48,8 +48,11 @@ func (v *tableView) searchable() bool { return len(v.table.Rows) > 0 }
 func (v *tableView) row() int         { return v.top }
 
 func (v *tableView) offers(a keys.Action) bool {
-	if a == keys.Enter || a == keys.Parent {
-		return v.first > 0 || v.shown < len(v.widths)
+	switch a {
+	case keys.Enter:
+		return v.first+v.shown < len(v.widths)
+	case keys.Parent:
+		return v.first > 0
 	}
 	return a == keys.LineNumbers
 }
@@ -76,7 +79,7 @@ func (v *tableView) show(row int) {
 func (v *tableView) do(a keys.Action) {
 	switch a {
 	case keys.Enter:
-		if v.first+v.shown < len(v.widths) {
+		if v.offers(a) {
 			v.first++
 		}
 	case keys.Parent:

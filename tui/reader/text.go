@@ -23,8 +23,29 @@ type textView struct {
 	left     int // cells left of the window
 	numbered bool
 	least    int // largest line number
+	widest   int // cells of the longest line
 	w        int // cells of a row
 	hit      int // row of the last match, plus 1
+}
+
+// newText measures the lines.
+func newText(t *preview.Text, wrapped bool) *textView {
+	v := &textView{text: t, wrapped: wrapped, least: leastNumber(t)}
+	for i := range t.Lines {
+		v.widest = max(v.widest, lineWidth(t.Lines[i].Raw))
+	}
+	return v
+}
+
+// lineWidth returns the cells of a raw line. Most lines are plain ASCII, which needs no
+// measure.
+func lineWidth(raw string) int {
+	for _, b := range []byte(raw) {
+		if b < ' ' || b > '~' || b == '\\' {
+			return cells.Width(safe(raw))
+		}
+	}
+	return len(raw)
 }
 
 func leastNumber(t *preview.Text) int {
@@ -41,7 +62,13 @@ func (v *textView) searchable() bool { return len(v.text.Lines) > 0 }
 func (v *textView) row() int         { return v.top }
 
 func (v *textView) offers(a keys.Action) bool {
-	return a != keys.Enter && a != keys.Parent || !v.wrapped
+	switch a {
+	case keys.Enter:
+		return !v.wrapped && v.left+v.w < v.widest
+	case keys.Parent:
+		return !v.wrapped && v.left > 0
+	}
+	return true
 }
 
 func (v *textView) position() string {
@@ -76,7 +103,7 @@ func (v *textView) do(a keys.Action) {
 	case keys.LineNumbers:
 		v.numbered = !v.numbered
 	case keys.Enter:
-		if !v.wrapped {
+		if v.offers(a) {
 			v.left += sideStep
 		}
 	case keys.Parent:

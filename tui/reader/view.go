@@ -39,7 +39,7 @@ func newViews(d *preview.Doc) []view {
 	for _, v := range d.Views {
 		switch v := v.(type) {
 		case *preview.Text:
-			out = append(out, &textView{text: v, wrapped: v.Title == "page", least: leastNumber(v)})
+			out = append(out, newText(v, v.Title == "page"))
 		case *preview.Table:
 			out = append(out, newTable(v))
 		case *preview.Tree:
@@ -79,12 +79,41 @@ func (p *Pane) Context() keys.Context { return keys.Preview }
 // Hints returns the keys for the key line: those with an effect in the present view.
 func (p *Pane) Hints() []keys.Action {
 	var out []keys.Action
-	for _, a := range []keys.Action{keys.NextView, keys.Filter, keys.FindNext, keys.LoadMore, keys.Back, keys.Enter, keys.WrapLines, keys.LineNumbers, keys.CopyPath} {
-		if p.whyNot(a) == "" {
+	for _, a := range []keys.Action{keys.NextView, keys.Filter, keys.FindNext, keys.LoadMore, keys.Back, keys.Enter, keys.Parent, keys.WrapLines, keys.LineNumbers, keys.CopyPath} {
+		if p.whyNot(a) == "" && !(a == keys.Parent && p.folds()) {
 			out = append(out, a)
 		}
 	}
 	return append(out, keys.Help)
+}
+
+// folds reports whether the present view is a tree.
+func (p *Pane) folds() bool {
+	if p.doc == nil {
+		return false
+	}
+	_, ok := p.now().(*treeView)
+	return ok
+}
+
+// Omits implements pane.Omits.
+func (p *Pane) Omits(a keys.Action) bool { return sideways(a) && p.whyNot(a) != "" }
+
+// sideways reports whether an action scrolls to a side, or folds a value: not every file
+// has such a place.
+func sideways(a keys.Action) bool { return a == keys.Enter || a == keys.Parent }
+
+// whyNoSide returns the reason that a view does not scroll to a side.
+func whyNoSide(v view, a keys.Action) string {
+	switch {
+	case v.offers(a):
+		return ""
+	case v.offers(keys.Enter):
+		return "There is nothing to the left."
+	case v.offers(keys.Parent):
+		return "There is nothing to the right."
+	}
+	return "The whole width is on the screen."
 }
 
 // Label names the effect of keys in the present view.
@@ -98,7 +127,7 @@ func (p *Pane) Label(a keys.Action) string {
 			return p.views[(p.at+1)%len(p.views)].name()
 		}
 	case keys.Enter:
-		if _, ok := p.now().(*treeView); ok {
+		if p.folds() {
 			return "fold, unfold"
 		}
 	}
