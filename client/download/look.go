@@ -2,6 +2,8 @@ package download
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -32,7 +34,7 @@ func (e *Engine) Look(obj api.ReleaseObject) *Look { return &Look{engine: e, obj
 // Size returns the size of the object in bytes, and releases a URL if none is there.
 func (l *Look) Size(ctx context.Context) (int64, error) {
 	if _, err := l.current(ctx); err != nil {
-		return 0, err
+		return 0, stoppedBy(ctx, err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,7 +71,7 @@ func (l *Look) Sum() string {
 func (l *Look) ReadRange(ctx context.Context, off, n int64) ([]byte, error) {
 	t, err := l.current(ctx)
 	if err != nil {
-		return nil, err
+		return nil, stoppedBy(ctx, err)
 	}
 	l.mu.Lock()
 	n = min(n, l.size-off)
@@ -81,7 +83,16 @@ func (l *Look) ReadRange(ctx context.Context, off, n int64) ([]byte, error) {
 	if err != nil {
 		l.drop(t)
 	}
-	return raw, mapped(err, l.object.Key, false)
+	return raw, stoppedBy(ctx, mapped(err, l.object.Key, false))
+}
+
+// stoppedBy returns the cause of a canceled call in place of its error, which is about
+// the network.
+func stoppedBy(ctx context.Context, err error) error {
+	if err == nil || !errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("reading ranges of an object: %w", context.Cause(ctx))
 }
 
 // drop removes a ticket after a failed request. The storage may have refused it.

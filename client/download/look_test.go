@@ -1,6 +1,7 @@
 package download
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -48,6 +49,26 @@ func TestLook(t *testing.T) {
 	}
 	if _, err := e.Look(api.ReleaseObject{Bucket: "b", Key: "absent"}).Size(t.Context()); !isNotFound(err) {
 		t.Errorf("an object without a grant: %v", err)
+	}
+}
+
+// A call that its caller ends has the caller's reason, and no failure of the network.
+func TestStoppedLook(t *testing.T) {
+	w := newTestbed(t)
+	w.put("b/k", random(1, 1000), "")
+	e := w.engine()
+	reason := errors.New("stopped by a signal")
+	ctx, stop := context.WithCancelCause(t.Context())
+	read := e.Look(api.ReleaseObject{Bucket: "b", Key: "k"})
+	if _, err := read.Size(ctx); err != nil {
+		t.Fatal(err)
+	}
+	stop(reason)
+	if _, err := read.ReadRange(ctx, 0, 10); !errors.Is(err, reason) || errors.Is(err, ErrNetwork) {
+		t.Errorf("%v", err)
+	}
+	if got, err := read.ReadRange(t.Context(), 0, 10); len(got) != 10 || err != nil { // the next call reads
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 
