@@ -12,7 +12,6 @@ import (
 	"usher/backend/access"
 	"usher/backend/accessrequest"
 	"usher/backend/api"
-	"usher/backend/api/shape"
 	"usher/backend/event"
 	"usher/backend/grant"
 )
@@ -52,7 +51,8 @@ func (b *Backend) ask(r *request) (any, error) {
 		return nil, err
 	}
 	if refused == nil {
-		refused = b.c.Requests.Update(r.ctx, edit)
+		// The request is recorded: its storage must not depend on the caller.
+		refused = b.c.Requests.Update(context.WithoutCancel(r.ctx), edit)
 	}
 	if refused != nil {
 		return nil, askFailure(refused)
@@ -104,7 +104,7 @@ func (b *Backend) withdraw(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if !askID.Matches(in.Request) {
+	if !api.ValidAskID(in.Request) {
 		return nil, fail(api.BadRequest, errors.New("withdraw"))
 	}
 	if _, err := r.listing(); err != nil {
@@ -171,7 +171,7 @@ func (b *Backend) asking(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if in.After != "" && !askID.Matches(in.After) {
+	if in.After != "" && !api.ValidAskID(in.After) {
 		return nil, fail(api.BadRequest, errors.New("asking"))
 	}
 	set, err := r.admin("access requests")
@@ -197,9 +197,6 @@ func (b *Backend) asking(r *request) (any, error) {
 	return api.AskingResponse{Requests: facts, More: len(open) > askPage, Fixed: b.c.Editor == nil}, nil
 }
 
-// askID is the form of a request's ID.
-var askID = shape.NewForm(`^[0-9a-f]{16}$`)
-
 // answer closes a request. An approval adds a grant, and the change of the grants has
 // its event and that of the answer. Without a change the answer is recorded alone.
 func (b *Backend) answer(r *request) (any, error) {
@@ -207,7 +204,7 @@ func (b *Backend) answer(r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if !askID.Matches(in.Request) || !askText(in.Reason) || len(in.Group) > maxUsername {
+	if !api.ValidAskID(in.Request) || !askText(in.Reason) || len(in.Group) > maxUsername {
 		return nil, fail(api.BadRequest, errors.New("answer"))
 	}
 	set, err := r.adminNow("access answer " + in.Request)
@@ -219,7 +216,7 @@ func (b *Backend) answer(r *request) (any, error) {
 		return nil, fail(api.StorageUnavailable, err)
 	}
 	q, ok := accessrequest.Find(all, in.Request, r.now)
-	if !ok {
+	if !ok || q.State == accessrequest.Withdrawn {
 		return nil, fail(api.NotFound, accessrequest.ErrUnknown)
 	}
 	a := answering{r: r, in: in, set: set, request: q}
@@ -277,10 +274,7 @@ func (a *answering) plan() error {
 		return err
 	}
 	facts := all[0]
-	if r.b.c.Editor == nil {
-		if !facts.Allowed {
-			return fail(api.GrantsFixed, nil)
-		}
+	if r.b.c.Editor == nil && facts.Allowed {
 		return nil // the file gives the access already
 	}
 	if a.problems(facts); len(a.out.Problems) > 0 {
@@ -309,6 +303,12 @@ func (a *answering) plan() error {
 	if !access.Opens(next, facts.Groups, q, r.now) {
 		a.problem("a deny grant of this person's groups covers the path", "see usher access explain, and remove the denial first")
 		return nil
+	}
+	if r.b.c.Editor == nil { // the grant is for the file, unless the request has its answer
+		if q.State != accessrequest.Open {
+			return askFailure(accessrequest.ErrAnswered)
+		}
+		return fail(api.GrantsFixed, nil)
 	}
 	wire := access.Wire(g)
 	a.add, a.out.Grant = &g, &wire

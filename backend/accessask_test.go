@@ -219,10 +219,38 @@ func TestApprovalWithAGrantsFile(t *testing.T) {
 	if err != nil || !page.Fixed || len(page.Requests) != 1 || page.Requests[0].Allowed {
 		t.Fatalf("%+v, %v", page, err)
 	}
-	in := api.AnswerRequest{Request: page.Requests[0].Request, Approve: true}
+	end := now.Now().Add(time.Hour)
+	in := api.AnswerRequest{Request: page.Requests[0].Request, Approve: true, Group: "finance-team", Expires: &end, Preview: true}
 	if _, err := admin.Answer(ctx, in); codeOf(err) != api.GrantsFixed {
 		t.Errorf("%v", err)
 	}
+	elsewhere := in // a line for the file would not give this access
+	elsewhere.Group = "engineering"
+	if out, err := admin.Answer(ctx, elsewhere); err != nil || len(out.Problems) != 1 || !strings.Contains(out.Problems[0].Problem, "not in this group") {
+		t.Errorf("%+v, %v", out, err)
+	}
+	withdrawn, err := ada.Ask(ctx, api.AskRequest{Bucket: "builds", Key: "release/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	declined, err := ada.Ask(ctx, api.AskRequest{Bucket: "builds", Key: "logs/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ada.Withdraw(ctx, api.WithdrawRequest{Request: withdrawn.Request}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.Answer(ctx, api.AnswerRequest{Request: declined.Request}); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]api.Code{withdrawn.Request: api.NotFound, declined.Request: api.RequestAnswered} {
+		closed := in
+		closed.Request = id
+		if _, err := admin.Answer(ctx, closed); codeOf(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	in.Preview = false
 	now.Pass(time.Second)
 	replace(t, w.GrantsFile, "grants: [{group: finance-team, bucket: builds, prefix: nightly/}]\n", now.Now())
 	now.Pass(time.Second)

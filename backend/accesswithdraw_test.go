@@ -168,3 +168,41 @@ type brokenRequests struct{ backend.Requests }
 func (brokenRequests) All(context.Context) ([]accessrequest.Request, error) {
 	return nil, http.ErrServerClosed
 }
+
+// patient notes whether a change of the requests can be canceled.
+type patient struct {
+	backend.Requests
+	hasty *atomic.Int32
+}
+
+func (p patient) Update(ctx context.Context, edit func([]accessrequest.Request) (accessrequest.Change, error)) error {
+	if ctx.Done() != nil {
+		p.hasty.Add(1)
+	}
+	return p.Requests.Update(ctx, edit)
+}
+
+// A recorded change of the requests does not end with the caller's connection.
+func TestRecordedRequestsAreStored(t *testing.T) {
+	w := demotest.Start(t, demo.Options{})
+	hasty := &atomic.Int32{}
+	server, _ := rebuilt(t, w, time.Now, func(c *backend.Config) { c.Requests = patient{c.Requests, hasty} })
+	ada, admin := at(t, w.SignIn(t, "ada"), server), at(t, w.SignIn(t, "margaret"), server)
+	for _, key := range []string{"nightly/", "release/"} {
+		asked, err := ada.Ask(t.Context(), api.AskRequest{Bucket: "builds", Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key == "release/" {
+			_, err = admin.Answer(t.Context(), api.AnswerRequest{Request: asked.Request})
+		} else {
+			_, err = ada.Withdraw(t.Context(), api.WithdrawRequest{Request: asked.Request})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := hasty.Load(); n != 0 {
+		t.Errorf("%d changes end with the connection", n)
+	}
+}

@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // AskRequest is a request for access to a path: an object, or a folder (Key "" or ending in
 // "/").
@@ -13,6 +16,12 @@ type AskRequest struct {
 // MaxAskReason is the greatest length of the reason of a request and of an answer, in
 // bytes.
 const MaxAskReason = 500
+
+// ValidAskID reports whether a text can be the id of a request for access.
+func ValidAskID(s string) bool {
+	const digits = "0123456789abcdef"
+	return len(s) == len(digits) && strings.Trim(s, digits) == ""
+}
 
 // AskResponse is the same for every path, but for the ids.
 type AskResponse struct {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"usher/backend/api"
 	"usher/backend/safetext"
@@ -47,12 +48,36 @@ func Until(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, Mistake(safetext.Line(text) + " is not a time. Write 2h, 7d, 2026-12-31 or 2026-12-31T12:00:00Z.")
 }
 
-// CheckReason refuses a text that the server would refuse. The error is a Mistake.
+// CheckReason refuses a text that the server would refuse or that JSON would change. The
+// error is a Mistake.
 func CheckReason(text string) error {
+	if !utf8.ValidString(text) {
+		return Mistake("The reason is not valid UTF-8.")
+	}
 	if len(text) > api.MaxAskReason {
 		return Mistake(fmt.Sprintf("The reason is too long: at most %d bytes.", api.MaxAskReason))
 	}
 	return nil
+}
+
+// CheckID refuses a text that is no id of a request. The error is a Mistake.
+func CheckID(text string) error {
+	if !api.ValidAskID(text) {
+		return Mistake(safetext.Line(strconv.Quote(text)) + " is not the ID of a request: it has 16 characters, 0 to 9 and a to f.")
+	}
+	return nil
+}
+
+// Meaning returns a sentence about a requested path that its person may mean otherwise,
+// "" for any other path.
+func Meaning(p api.Path) string {
+	switch {
+	case strings.ContainsAny(p.Key, "*?["):
+		return "The characters * ? [ are not wildcards in a request: the path is that of one name."
+	case p.Key == "" || strings.HasSuffix(p.Key, "/") || strings.Contains(p.Key[strings.LastIndexByte(p.Key, '/')+1:], "."):
+		return ""
+	}
+	return "The path is that of one file. The path of a folder ends in /."
 }
 
 // Others names the other people with the new access.

@@ -46,6 +46,36 @@ func TestCheckReason(t *testing.T) {
 	if approval.CheckReason(strings.Repeat("r", api.MaxAskReason+1)) == nil {
 		t.Error("a longer reason is accepted")
 	}
+	if approval.CheckReason("a\xff") == nil {
+		t.Error("a reason that JSON would change is accepted")
+	}
+}
+
+func TestCheckID(t *testing.T) {
+	for _, id := range []string{"", "xyz", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "0123456789abcde\n", " 0123456789abcdef", "0123456789abcde\x1b"} {
+		if err := approval.CheckID(id); err == nil || safetexttest.Leaks(err.Error()) != nil {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	if err := approval.CheckID("0123456789abcdef"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A path that may be meant otherwise has a sentence.
+func TestMeaning(t *testing.T) {
+	for path, want := range map[string]string{
+		"builds": "", "builds/": "", "builds/nightly/": "", "builds/nightly/app.zip": "", "builds/v1.2/": "",
+		"builds/nightly": "one file", "builds/v1.2/nightly": "one file", "builds/*.zip": "not wildcards", "builds/a?/": "not wildcards", "builds/[a]/": "not wildcards",
+	} {
+		p, err := api.ParsePath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := approval.Meaning(p); (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
 }
 
 // The line for a grants file is YAML with exactly the requested path and the reason,

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,15 +34,17 @@ usher access request --list
 usher access request --withdraw 3f2a9c5e1b7d4086
 `,
 		RunE: a.run(func(cmd *cobra.Command, args []string) error {
-			switch {
-			case list && cmd.Flags().Changed("withdraw"):
+			switch withdraws := cmd.Flags().Changed("withdraw"); {
+			case list && withdraws:
 				return usagef("Use one of --list and --withdraw.")
+			case (list || withdraws) && cmd.Flags().Changed("reason"):
+				return usagef("Use --reason with a PATH: it is the reason of a request.")
 			case list:
 				if err := checkArgs(cmd, args, 0, 0, "request --list takes no other arguments."); err != nil {
 					return err
 				}
 				return a.listAsked(cmd.Context())
-			case cmd.Flags().Changed("withdraw"):
+			case withdraws:
 				if err := checkArgs(cmd, args, 0, 0, "request --withdraw ID takes no other arguments."); err != nil {
 					return err
 				}
@@ -66,7 +69,17 @@ func checkReason(text string) error {
 	return nil
 }
 
+func checkAskID(text string) error {
+	if err := approval.CheckID(text); err != nil {
+		return usagef("%s", err)
+	}
+	return nil
+}
+
 func (a *app) withdraw(ctx context.Context, id string) error {
+	if err := checkAskID(id); err != nil {
+		return err
+	}
 	conn, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -108,6 +121,9 @@ func (a *app) askFor(ctx context.Context, path, reason string) error {
 	}
 	fmt.Fprintf(a.Out, "Your administrators have the request %s for %s. It ends after %d days. Its answer: usher access request --list\n",
 		safe(out.Request), safe(where.String()), out.Days)
+	if note := approval.Meaning(where); note != "" {
+		a.hint("%s", note)
+	}
 	return nil
 }
 
@@ -155,21 +171,20 @@ usher access approve ID and usher access decline ID answer one.`,
 	}
 }
 
-// eachAsking calls do for each open request until it returns false. It returns
-// whether the grants are a file.
-func eachAsking(ctx context.Context, c *client.Client, do func(api.Asking) bool) (fixed bool, err error) {
+// eachAsking calls do for each open request until it returns false.
+func eachAsking(ctx context.Context, c *client.Client, do func(api.Asking) bool) error {
 	for in := (api.AskingRequest{}); ; {
 		page, err := c.Asking(ctx, in)
 		if err != nil {
-			return false, err
+			return err
 		}
 		for _, q := range page.Requests {
 			if in.After = q.Request; !do(q) {
-				return page.Fixed, nil
+				return nil
 			}
 		}
 		if !page.More || len(page.Requests) == 0 {
-			return page.Fixed, nil
+			return nil
 		}
 	}
 }
@@ -182,7 +197,7 @@ func (a *app) listAsking(ctx context.Context) error {
 	n := 0
 	var t table
 	t.add("ID", "REQUESTED (UTC)", "PERSON", "GROUPS", "PATH", "NEAREST GRANT", "REASON")
-	_, err = eachAsking(ctx, conn.client, func(q api.Asking) bool {
+	err = eachAsking(ctx, conn.client, func(q api.Asking) bool {
 		if n++; a.json {
 			a.writeJSON(a.Out, q)
 			return true
@@ -265,6 +280,9 @@ func forRequests(err error, group string) error {
 }
 
 func (a *app) decline(ctx context.Context, id, reason string) error {
+	if err := checkAskID(id); err != nil {
+		return err
+	}
 	if err := checkReason(reason); err != nil {
 		return err
 	}
@@ -285,6 +303,9 @@ func (a *app) decline(ctx context.Context, id, reason string) error {
 }
 
 func (a *app) approve(ctx context.Context, id string, f approveFlags) error {
+	if err := checkAskID(id); err != nil {
+		return err
+	}
 	if err := checkReason(f.reason); err != nil {
 		return err
 	}
@@ -298,7 +319,7 @@ func (a *app) approve(ctx context.Context, id string, f approveFlags) error {
 	}
 	admins := conn.profile.Config.AdminsGroup
 	var q api.Asking
-	fixed, err := eachAsking(ctx, conn.client, func(x api.Asking) bool {
+	err = eachAsking(ctx, conn.client, func(x api.Asking) bool {
 		if x.Request == id {
 			q = x
 		}
@@ -311,11 +332,12 @@ func (a *app) approve(ctx context.Context, id string, f approveFlags) error {
 		return forRequests(&api.Error{Code: api.NotFound}, admins)
 	}
 	in := api.AnswerRequest{Request: id, Approve: true, Group: cmp.Or(f.group, q.Group), Expires: &until, Reason: f.reason, Preview: true}
-	if fixed && !q.Allowed {
-		return &failedError{text: approval.Fixed() + "\n" + approval.FileLine(q, in), exit: api.ExitUsage, cause: &api.Error{Code: api.GrantsFixed}}
-	}
 	preview, err := conn.client.Answer(ctx, in)
-	if err != nil {
+	var refused *api.Error
+	switch {
+	case errors.As(err, &refused) && refused.Code == api.GrantsFixed:
+		return &failedError{text: approval.Fixed() + "\n" + approval.FileLine(q, in), exit: api.ExitUsage, cause: err}
+	case err != nil:
 		return forRequests(err, admins)
 	}
 	if len(preview.Problems) > 0 {

@@ -198,8 +198,8 @@ func (d *reply) begin(s stage) context.Context {
 	return ctx
 }
 
-// check requests the preview of the approval. For a server with a grants file, it makes
-// the line for the file instead.
+// check requests the preview of the approval. A server with a grants file refuses it: then
+// the line for the file is made.
 func (d *reply) check() tea.Cmd {
 	if err := approval.CheckReason(d.reason.Value()); err != nil {
 		d.wrong = []string{err.Error()}
@@ -207,7 +207,7 @@ func (d *reply) check() tea.Cmd {
 	}
 	ctx := d.begin(checking)
 	cancel, q, now, backend := d.cancel, d.request.wire(), d.now, d.backend
-	file, end := d.request.fixed && !d.request.allowed, d.time.Value()
+	end := d.time.Value()
 	in := api.AnswerRequest{Request: q.Request, Approve: true, Group: d.chosen().Raw(), Reason: d.reason.Value(), Preview: true}
 	return func() tea.Msg {
 		defer cancel()
@@ -216,10 +216,10 @@ func (d *reply) check() tea.Cmd {
 			return checked{of: d, err: err}
 		}
 		in.Expires = &until
-		if file {
+		out, err := backend.Answer(ctx, in)
+		if pane.Code(err) == api.GrantsFixed {
 			return checked{of: d, line: approval.FileLine(q, in)}
 		}
-		out, err := backend.Answer(ctx, in)
 		in.Preview = false
 		return checked{d, in, out, "", err}
 	}
@@ -279,7 +279,7 @@ func (d *reply) checked(msg checked) tea.Cmd {
 		d.to(filing)
 		d.line = safetext.New(msg.line)
 		d.facts = []dialog.Line{{Text: approval.Fixed()}, {}, {Text: strings.TrimSpace(msg.line)}}
-		return nil
+		return pane.Send(pane.Answered{})
 	case len(msg.out.Problems) > 0:
 		d.to(typing)
 		d.wrong = approval.Problems(msg.out)

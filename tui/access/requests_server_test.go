@@ -100,9 +100,7 @@ func (o *adminServer) Answer(ctx context.Context, in api.AnswerRequest) (out api
 	if in.Approve {
 		out.State = api.AskApproved
 		switch {
-		case o.fixed && !facts.Allowed:
-			return out, &api.Error{Code: api.GrantsFixed}
-		case o.fixed:
+		case o.fixed && facts.Allowed:
 		case facts.Gone:
 			out.Problems = []api.GrantsProblem{{Line: 1, Column: 1, Problem: "the person is no longer in the user pool", Fix: "decline the request"}}
 			return out, nil
@@ -112,6 +110,8 @@ func (o *adminServer) Answer(ctx context.Context, in api.AnswerRequest) (out api
 		case in.Expires.After(now().AddDate(0, 0, api.MaxGrantDays)):
 			out.Problems = []api.GrantsProblem{{Line: 1, Column: 1, Problem: "the access is longer than 366 days", Fix: "give an earlier end, or use usher grants add"}}
 			return out, nil
+		case o.fixed:
+			return out, &api.Error{Code: api.GrantsFixed}
 		default:
 			r := rule{group: in.Group, path: q.path, until: in.Expires.Format(time.DateOnly), reason: in.Reason}
 			g := r.wire()

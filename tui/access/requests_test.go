@@ -146,13 +146,23 @@ func TestApproveWithAGrantsFile(t *testing.T) {
 		w.Want(t, "The grants of this server are a file.", "line to it, then approve the request again to close it:", "prefix: \"quarterly/\"", "y copy the line")
 		w.Press("y")
 		w.Want(t, "Sent to the clipboard:")
-		w.wantAsked(t, "who "+folder, "requests")
+		w.wantAsked(t, "who "+folder, "requests", "preview external-auditors")
 		w.Press("j", "j", "p", "enter")
 		w.Wait(time.Second)
 		w.Want(t, "chen.wei can read it already. The approval only closes the")
 		w.Press("y")
 		w.Wait(time.Second)
 		w.Want(t, "chen.wei can read company-reports/annual/audited/ already. The request is closed.", "3 requests")
+		// No line for a request that its person withdraws meanwhile, or for a group
+		// that the person is not in.
+		w.Press("k")
+		w.adminServer.mu.Lock()
+		w.adminServer.wishes = w.adminServer.wishes[1:]
+		w.adminServer.mu.Unlock()
+		w.Press("g", "p", "enter")
+		w.Wait(time.Second)
+		w.Want(t, "There is no such open request")
+		w.Not(t, "y copy the line")
 	})
 }
 
