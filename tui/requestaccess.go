@@ -164,11 +164,7 @@ func (a *accessRequest) field() *pane.Field {
 func (a *accessRequest) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 	switch key := msg.String(); {
 	case key == "esc":
-		a.stop()
-		if a.cancel != nil {
-			a.cancel()
-		}
-		return true, nil
+		return true, a.leave()
 	case a.pending != "":
 		return false, nil
 	case key == withdrawKey:
@@ -184,6 +180,17 @@ func (a *accessRequest) Key(msg tea.KeyPressMsg) (bool, tea.Cmd) {
 		a.wrong = ""
 	}
 	return false, nil
+}
+
+// leave ends all calls. A pending one may have had its effect.
+func (a *accessRequest) leave() tea.Cmd {
+	a.stop()
+	if a.cancel == nil {
+		return nil
+	}
+	a.cancel()
+	const say = "The server may have taken it already. usher access request --list shows your requests, and so does this dialog."
+	return pane.Send(pane.Say{Text: safetext.New(say), Tone: pane.Warning})
 }
 
 // send sends the request, or shows the mistake in it.
@@ -237,10 +244,11 @@ func (a *accessRequest) withdraw() tea.Cmd {
 }
 
 // done handles the end of a call: its error, or its sentence after which the dialog
-// closes.
+// closes. Until then no key sends a second request.
 func (a *accessRequest) done(err error, say string) tea.Cmd {
-	a.pending, a.cancel = "", nil
+	a.cancel = nil
 	if err != nil {
+		a.pending = ""
 		a.wrong = pane.Sentence(err, a.server).String()
 		return pane.Send(pane.Failed{Err: err})
 	}
@@ -301,7 +309,7 @@ func (a *accessRequest) earlierText() string {
 		if x.IsZero() {
 			return text + "."
 		}
-		return text + ": " + x.Distinct()
+		return text + ": " + dialog.Excerpt(x.Distinct(), a.env.Theme.Glyphs.Ellipsis)
 	}
 	switch q.state {
 	case api.AskOpen:
@@ -314,13 +322,26 @@ func (a *accessRequest) earlierText() string {
 	return ""
 }
 
+// notes are the sentences about the path in the field.
+func (a *accessRequest) notes() (all []string) {
+	if earlier := a.earlierText(); earlier != "" {
+		all = append(all, earlier)
+	}
+	if where, err := api.ParsePath(a.typed()); err == nil {
+		if meaning := approval.Meaning(where); meaning != "" {
+			all = append(all, meaning)
+		}
+	}
+	return all
+}
+
 // View draws the box.
 func (a *accessRequest) View(t *theme.Theme, w, _ int) string {
 	bw := min(dialog.Width, w-4)
 	p, inner := t.On(theme.Panel), bw-6
 	text := []dialog.Line{{Text: requestText}, {}}
-	if earlier := a.earlierText(); earlier != "" {
-		text = append(text, dialog.Line{Text: earlier, Tone: dialog.Warning}, dialog.Line{})
+	for _, note := range a.notes() {
+		text = append(text, dialog.Line{Text: note, Tone: dialog.Warning}, dialog.Line{})
 	}
 	lines := append([]string{""}, dialog.Draw(p, text, inner)...)
 	for i, f := range []*pane.Field{&a.path, &a.reason} {
@@ -353,9 +374,7 @@ func (a *accessRequest) Cursor() *tea.Cursor {
 // Words describes the dialog.
 func (a *accessRequest) Words() linear.Words {
 	w := linear.Words{Title: "Request access", Text: []string{requestText}, State: a.wrong, Keys: linear.Hints(a.choices())}
-	if earlier := a.earlierText(); earlier != "" {
-		w.Text = append(w.Text, earlier)
-	}
+	w.Text = append(w.Text, a.notes()...)
 	if a.pending != "" {
 		w.State = a.pending
 		return w

@@ -6,8 +6,14 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"usher/backend/api"
 	"usher/backend/safetext/safetexttest"
+	"usher/tui"
+	"usher/tui/keys"
+	"usher/tui/pane"
+	"usher/tui/theme"
 	"usher/tui/tuitest"
 )
 
@@ -208,6 +214,47 @@ func TestWithdrawARequest(t *testing.T) {
 		if len(d.got) != 0 || len(d.withdrawn) != 2 || d.withdrawn[1] != "1111111111111111" {
 			t.Errorf("%+v, %q", d.got, d.withdrawn)
 		}
+	})
+}
+
+// Esc during a call has a sentence: the server may have taken the request. After the
+// response no key sends it again.
+func TestRequestAccessOnce(t *testing.T) {
+	d := &desk{delay: time.Second}
+	at80(t, asking(d), func(t *testing.T, w *program) {
+		w.Press("R")
+		w.Wait(2 * time.Second)
+		w.Press("enter", "esc")
+		w.Want(t, "The server may have taken it already.")
+		w.Not(t, "Request access")
+		w.Press("R", "esc")
+		w.Not(t, "may have taken it")
+	})
+	m, err := keys.New(keys.Default()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := &pane.Env{Theme: theme.New(theme.Options{}), Keys: m, Zone: time.UTC, Me: &pane.Me{}}
+	if tui.AnsweredRequest(env, &desk{}, tea.KeyPressMsg{Code: tea.KeyEnter}) {
+		t.Error("a key after the response sends another request")
+	}
+}
+
+// A path that may be meant otherwise has a sentence, and a long reason of an earlier
+// request leaves the fields and the keys on a small screen, with the text cursor.
+func TestRequestAccessNotes(t *testing.T) {
+	day := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	d := &desk{earlier: []api.Asked{{Request: "1111111111111111", Bucket: "builds", Key: "*", Reason: strings.Repeat("\x1b", api.MaxAskReason), State: api.AskOpen, Asked: day}}}
+	at80(t, asking(d), func(t *testing.T, w *program) {
+		w.Press("R")
+		w.Not(t, "one file")
+		w.Press("tab", "ctrl+u")
+		w.Type("builds/nightly")
+		w.Want(t, "Without / at its end, the path is that of one file.")
+		w.Press("ctrl+u")
+		w.Type("builds/*")
+		w.Wait(time.Second)
+		w.Want(t, "Your request of 2026-11-20", "are not wildcards", "Path", "Reason", "ctrl+x withdraw", "Request access")
 	})
 }
 

@@ -62,12 +62,12 @@ func terminal(v *tea.View, still, mouse bool) {
 
 // over draws a dialog over the window.
 func over(v *tea.View, t *theme.Theme, d dialog.Dialog, w, h int) {
-	box := dialog.Fit(d.View(t, w, h), h)
+	box, cut := dialog.Fit(d.View(t, w, h), h)
 	x, y := dialog.Position(box, w, h)
 	v.Content = dialog.Over(t, t.Behind(v.Content), box, w, h)
 	v.Cursor = nil
-	if c := d.Cursor(); c != nil {
-		v.Cursor = tea.NewCursor(x+c.X, y+c.Y)
+	if c := d.Cursor(); c != nil && c.Y > cut {
+		v.Cursor = tea.NewCursor(x+c.X, y+c.Y-cut)
 	}
 }
 

@@ -73,11 +73,11 @@ func CheckID(text string) error {
 func Meaning(p api.Path) string {
 	switch {
 	case strings.ContainsAny(p.Key, "*?["):
-		return "The characters * ? [ are not wildcards in a request: the path is that of one name."
+		return "The characters * ? [ are not wildcards in a request: each stands for itself."
 	case p.Key == "" || strings.HasSuffix(p.Key, "/") || strings.Contains(p.Key[strings.LastIndexByte(p.Key, '/')+1:], "."):
 		return ""
 	}
-	return "The path is that of one file. The path of a folder ends in /."
+	return "Without / at its end, the path is that of one file."
 }
 
 // Others names the other people with the new access.

@@ -47,13 +47,14 @@ type reply struct {
 	server  string
 	admins  safetext.Text
 
-	request *request
-	approve bool
-	parts   []part
-	focus   int // in parts
-	time    pane.Field
-	reason  pane.Field
-	group   int // in request.groups
+	request  *request
+	approve  bool
+	ellipsis string
+	parts    []part
+	focus    int // in parts
+	time     pane.Field
+	reason   pane.Field
+	group    int // in request.groups
 
 	stage  stage
 	cancel context.CancelFunc // of the pending call
@@ -93,7 +94,7 @@ func (r replied) Format(f fmt.State, _ rune) {
 func newReply(p *Pane, r *request, approve bool) *reply {
 	d := &reply{
 		backend: p.Backend, now: p.Now, server: p.Server, admins: p.Group,
-		request: r, approve: approve, time: pane.NewField(0), reason: pane.NewField(api.MaxAskReason), parts: []part{reasonPart},
+		request: r, approve: approve, ellipsis: p.Env.Theme.Glyphs.Ellipsis, time: pane.NewField(0), reason: pane.NewField(api.MaxAskReason), parts: []part{reasonPart},
 	}
 	if approve {
 		d.parts = []part{timePart, groupPart, reasonPart}
@@ -297,9 +298,9 @@ func (d *reply) confirmation(msg checked) []dialog.Line {
 		return []dialog.Line{{Text: safetext.Line(msg.out.User) + " can read it already. The approval only closes the request."}}
 	}
 	return []dialog.Line{
-		{Label: "Grant", Text: safetext.Line(msg.out.Grant.Text)},
+		{Label: "Grant", Text: dialog.Excerpt(safetext.Line(msg.out.Grant.Text), d.ellipsis)},
 		{Label: "Until", Text: format.DateTime(msg.order.Expires.UTC()) + " UTC"},
-		{}, {Text: approval.Others(msg.out), Tone: dialog.Warning},
+		{}, {Text: dialog.Excerpt(approval.Others(msg.out), d.ellipsis), Tone: dialog.Warning},
 	}
 }
 

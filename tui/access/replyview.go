@@ -23,12 +23,12 @@ func (d *reply) title() string {
 	return "Decline a request"
 }
 
-// about returns the request in lines.
+// about returns the request in lines. The page shows long texts in full.
 func (d *reply) about() []dialog.Line {
 	r := d.request
-	lines := []dialog.Line{{Label: "Person", Text: r.user.String()}, {Label: "Path", Text: r.at.Text().Distinct()}}
+	lines := []dialog.Line{{Label: "Person", Text: r.user.String()}, {Label: "Path", Text: dialog.Excerpt(r.at.Text().Distinct(), d.ellipsis)}}
 	if !r.reason.IsZero() {
-		lines = append(lines, dialog.Line{Label: "Wrote", Text: r.reason.Distinct()})
+		lines = append(lines, dialog.Line{Label: "Wrote", Text: dialog.Excerpt(r.reason.Distinct(), d.ellipsis)})
 	}
 	return append(lines, dialog.Line{})
 }

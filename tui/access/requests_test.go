@@ -50,6 +50,22 @@ func TestApprove(t *testing.T) {
 	})
 }
 
+// Long texts of the person leave the other lines of the dialogs on a small screen.
+func TestLongRequests(t *testing.T) {
+	play(t, func(w *program) {
+		w.adminServer.wishes = []wish{{"grace", "company-reports/" + strings.Repeat("\x1b[2J", 150) + "/", strings.Repeat("\x1b", api.MaxAskReason), time.Hour}}
+	}, func(t *testing.T, w *program) {
+		w.requests()
+		w.Press("p")
+		w.Want(t, "Approve a request", "Person  grace", "Path", "company-reports/", "Wrote", "Time    7d", "Group   external-auditors", "enter check")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "Person  grace", "Grant", "allow external-auditors until", "y approve")
+		w.Press("esc", "esc", "d")
+		w.Want(t, "Decline a request", "Person  grace", "Reason", "enter decline")
+	})
+}
+
 // The other members of the group are named before an approval, and esc returns to the
 // fields.
 func TestApprovalNamesTheOthers(t *testing.T) {

@@ -74,12 +74,26 @@ func widest(box string) int {
 }
 
 // Fit shortens a box to h lines. Its title and its last lines, which have the keys, stay.
-func Fit(box string, h int) string {
+// It returns the number of removed lines, which are those below the title.
+func Fit(box string, h int) (string, int) {
 	lines := strings.Split(box, "\n")
-	if over := len(lines) - h; over > 0 && h > 1 {
-		lines = slices.Delete(lines, 1, 1+over)
+	over := len(lines) - h
+	if over <= 0 || h <= 1 {
+		return box, 0
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(slices.Delete(lines, 1, 1+over), "\n"), over
+}
+
+// mostExcerpt is the largest width of an Excerpt, in cells: three lines of a dialog.
+const mostExcerpt = 150
+
+// Excerpt returns the two ends of a text that another person wrote. A longer text would
+// leave no room for the other lines of a dialog.
+func Excerpt(text, ellipsis string) string {
+	if format.Width(text) <= mostExcerpt {
+		return text
+	}
+	return format.End(text, mostExcerpt/2, "") + format.Start(text, mostExcerpt/2, ellipsis)
 }
 
 // Choice is an option of a Question.
