@@ -132,6 +132,7 @@ type Pane struct {
 	jumping   string // the name of a jump, until its rows are loaded
 	wanted    string // the typed path, until its folder has opened
 	sole      int    // levels for which the only folder opens by itself
+	started   bool   // the places are known, and the first folder was entered
 	proposals proposals
 	memory    memory
 
@@ -228,9 +229,6 @@ func New(d Deps) (*Pane, error) {
 	return p, nil
 }
 
-// Start enters the first folder. The zero Target is the list of buckets.
-func (p *Pane) Start(at pane.Target) tea.Cmd { return p.goTo(at) }
-
 // goTo opens a target. A key without "/" at its end may be a file or a folder: the
 // listing of its parent shows which.
 func (p *Pane) goTo(at pane.Target) tea.Cmd {
@@ -249,14 +247,17 @@ func (p *Pane) Target() pane.Target {
 }
 
 // enter opens a folder, from the store or by a new listing. The rows on the screen
-// stay until the response or the end of grace.
+// stay until the response or the end of grace. An open field stays: a folder can open
+// while the person types.
 func (p *Pane) enter(v visit) tea.Cmd {
 	p.leaveSpot()
 	p.stop()
 	if s, ok := p.memory.spots[v.location]; ok && v.cursor == "" && v.want == "" {
 		v.cursor, v.top, v.far = s.row, s.top, s.row
 	}
-	p.filter, p.typing = "", notTyping
+	if p.typing != filtering {
+		p.filter = ""
+	}
 	p.asked = &v
 	gen := p.gen
 	if l, ok := p.store[v.location]; ok && l.loaded() && l.version == p.Env.Me.Version {
@@ -407,6 +408,7 @@ func (p *Pane) Handle(msg tea.Msg) tea.Cmd {
 			return p.lookForNew()
 		}
 	case pane.GoTo:
+		p.typing = notTyping
 		return p.goTo(m.Target)
 	case pane.Typed:
 		p.typeInto(going, m.Text)

@@ -38,6 +38,9 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 		}
 	case inTable:
 		if pressed := p.moving(); p.table.Move(a) {
+			if why := p.waits(); why != "" && a != keys.Last {
+				return p.refuse(why)
+			}
 			p.here.far = ""
 			if p.span != nil {
 				p.table.Changed()
@@ -62,6 +65,10 @@ func (p *Pane) Do(a keys.Action) tea.Cmd {
 
 // walk runs an action that moves between folders or parts of the pane.
 func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
+	switch a { // a click can come while a field is open
+	case keys.Enter, keys.Parent, keys.Visited, keys.Forward, keys.Buckets:
+		p.typing = notTyping
+	}
 	switch a {
 	case keys.Enter:
 		return p.open(), true
@@ -127,7 +134,7 @@ func (p *Pane) open() tea.Cmd {
 	e, ok := p.at(p.table.Cursor())
 	switch {
 	case !ok:
-		return nil
+		return p.refuse(p.waits())
 	case e.isFile():
 		if !p.beside(inDetails) {
 			p.focus = inDetails

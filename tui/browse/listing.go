@@ -183,13 +183,14 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	return report
 }
 
-// correct opens the field with a typed path again, of which there is nothing.
+// correct opens the field with a typed path again, of which there is nothing. It leaves a
+// field alone in which the person types already.
 func (p *Pane) correct() tea.Cmd {
-	if p.wanted == "" {
-		return nil
-	}
 	typed := p.wanted
 	p.wanted = ""
+	if typed == "" || p.typing != notTyping {
+		return nil
+	}
 	p.typeInto(going, typed)
 	return nil
 }

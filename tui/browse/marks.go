@@ -54,6 +54,8 @@ func (p *Pane) mark(a keys.Action) (tea.Cmd, bool) {
 			p.table.ChangedRow(p.table.Cursor())
 			p.table.Move(keys.Down)
 			cmd = p.moved()
+		} else if !ok {
+			cmd = p.refuse(p.waits())
 		}
 	case keys.MarkAll, keys.SwapMark:
 		for i := range p.view {

@@ -9,6 +9,7 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client/places"
+	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/pane"
 )
@@ -67,6 +68,10 @@ func (p *Pane) Recall(s places.State, save func(places.Change) error) {
 // Resume enters the last folder of an earlier run. If it is not there any more, the
 // list of buckets opens. Without one it is Begin.
 func (p *Pane) Resume() tea.Cmd {
+	p.started = true
+	if p.asked != nil { // a path that was typed before has precedence
+		return nil
+	}
 	if p.memory.state.Last == "" {
 		return p.Begin()
 	}
@@ -254,6 +259,8 @@ func (p *Pane) letter(key string) tea.Cmd {
 		return pane.Send(pane.Say{Text: safetext.New("A bookmark is a letter from a to z or a digit."), Tone: pane.Warning})
 	case u == bookmarking:
 		return p.bookmark(key)
+	case path == "" && !p.started:
+		return pane.Send(pane.Say{Text: safetext.New("Your bookmarks are not loaded yet. Press the keys again in a moment."), Tone: pane.Warning})
 	case path == "":
 		return pane.Send(pane.Say{Text: safetext.New("There is no bookmark " + key + ". The key m sets one for the open folder."), Tone: pane.Warning})
 	default:
@@ -275,11 +282,15 @@ func (p *Pane) bookmarksView(w, h int) []string {
 		marks = append(marks, mark)
 	}
 	slices.Sort(marks)
-	for _, mark := range marks {
+	for i, mark := range marks {
+		if left := len(marks) - i; len(lines) == h-1 && left > 1 {
+			lines = append(lines, "   "+t.Muted.Paint(quantity.Count(left)+" more: their letters work too"))
+			break
+		}
 		lines = append(lines, " "+t.Text.Bold().Paint(mark)+" "+pane.Name(t, t.Accent, safetext.New(all[mark]), w-4, format.Start))
 	}
 	for len(lines) < h {
 		lines = append(lines, "")
 	}
-	return lines[:h]
+	return lines[:max(0, h)]
 }

@@ -26,6 +26,12 @@ func (p *Pane) whyNot(a keys.Action) string {
 	e, row := p.at(p.table.Cursor())
 	file := row && e.isFile()
 	switch a {
+	case keys.Download, keys.Read, keys.OpenVersions, keys.Why, keys.Touched:
+		if why := p.waits(); why != "" && !row && !(a == keys.Download && len(p.marks) > 0) {
+			return why
+		}
+	}
+	switch a {
 	case keys.Download:
 		if len(p.marks) == 0 && !row {
 			return "Download: mark a file or move to one."
