@@ -95,8 +95,8 @@ func diffScenes() []scene {
 		diffScene("found", old, next, "/", "r", "e", "m", "i", "n", "d", "enter", "w"),
 		diffScene("equal", old, old),
 		diffScene("binary", old, "\x00\x01\x02"),
-		diffScene("ask", long, long+"more\n"),
-		diffScene("held", long, long+"more\n", "esc"),
+		diffScene("ask", long, long+"more\n", "L"),
+		diffScene("held", long, long+"more\n"),
 	}
 }
 

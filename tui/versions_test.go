@@ -152,8 +152,32 @@ func TestVersionsAreCompared(t *testing.T) {
 		w.Want(t, "1 marked")
 		w.Press("ctrl+r")
 		w.Wait(time.Second)
-		w.Not(t, "marked")
+		w.Want(t, "3 versions, 1 marked") // a mark stays while its version is there
 	})
+}
+
+// The help of a comparison has the keys to scroll to a side only if there is something
+// there, as the key line.
+func TestHelpOfShortLines(t *testing.T) {
+	for text, offered := range map[string]bool{"short\n": false, strings.Repeat("x", 300) + "\n": true} {
+		play(t, func(w *program) {
+			w.versions = map[string]string{"UIORUnfndfhnw89493jJFJ.rmSpXd3dIbrH": text, "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY": text + "more\n"}
+		}, func(t *testing.T, w *program) {
+			w.Press("j", "j", "j", "H")
+			w.Wait(time.Second)
+			w.Press("space", "j", "=")
+			w.Wait(time.Second)
+			w.Want(t, "1 added")
+			if got := strings.Contains(w.Text(), "l right"); got != offered {
+				t.Errorf("the key line offers it %v:\n%s", got, w.Text())
+			}
+			w.Press("?")
+			w.Want(t, "Keys in the comparison of two versions")
+			if got := strings.Contains(w.Text(), "right "); got != offered {
+				t.Errorf("the help offers it %v:\n%s", got, w.Text())
+			}
+		})
+	}
 }
 
 // The version before the one under the cursor can be on a page that is not there yet, and
