@@ -59,33 +59,63 @@ func TestConflictsAndUnusableKeysAreRefused(t *testing.T) {
 	}
 }
 
-// The table of the page of transfers in docs/browser.md has each of its keys.
-func TestKeysOfTransfersAreDocumented(t *testing.T) {
-	raw, err := os.ReadFile("../../docs/browser.md")
+// A table of keys in a document has keys of its page alone, and that of the transfers
+// has all of them.
+func TestKeysAreDocumented(t *testing.T) {
+	m, err := keys.New(keys.Default()...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := ""
-	for _, l := range strings.Split(string(raw), "\n") {
-		if strings.HasPrefix(l, "| `") {
-			table += strings.Split(l, "|")[1]
-		}
-	}
-	n := 0
-	for _, s := range keys.Default() {
-		if s.Context != keys.Transfers {
-			continue
-		}
-		for _, b := range s.Bindings {
-			for _, k := range b.Keys {
-				n++
-				if !strings.Contains(table, "`"+k+"`") {
-					t.Errorf("no row for %s (%s)", k, b.Action)
+	for _, table := range []struct {
+		file, section string
+		page          keys.Context
+		least         int
+		all           bool
+	}{
+		{"browser.md", "Find, mark and open", keys.Browser, 20, false},
+		{"browser.md", "Requests for access", keys.Requests, 5, false},
+		{"browser.md", "The page of versions", keys.Versions, 6, false},
+		{"browser.md", "The page of transfers", keys.Transfers, 15, true},
+		{"audit.md", "In the browser", keys.Audit, 15, false},
+	} {
+		t.Run(table.section, func(t *testing.T) {
+			raw, err := os.ReadFile("../../docs/" + table.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, section, _ := strings.Cut(string(raw), "\n## "+table.section+"\n")
+			section, _, _ = strings.Cut(section, "\n## ")
+			documented := map[string]bool{}
+			for l := range strings.Lines(section) {
+				if !strings.HasPrefix(l, "| `") {
+					continue
+				}
+				for i, key := range strings.Split(strings.Split(strings.ReplaceAll(l, `\|`, ""), "|")[1], "`") {
+					if i%2 == 1 {
+						documented[key] = true
+					}
 				}
 			}
-		}
-	}
-	if n < 15 {
-		t.Errorf("only %d keys were looked at", n)
+			for key := range documented {
+				if _, ok := m.Find(table.page, key); !ok {
+					t.Errorf("%s: no key %s on this page", table.file, key)
+				}
+			}
+			if len(documented) < table.least {
+				t.Errorf("only %d keys were found in the table", len(documented))
+			}
+			for _, set := range keys.Default() {
+				if !table.all || set.Context != table.page {
+					continue
+				}
+				for _, b := range set.Bindings {
+					for _, key := range b.Keys {
+						if !documented[key] {
+							t.Errorf("%s: no row for %s (%s)", table.file, key, b.Action)
+						}
+					}
+				}
+			}
+		})
 	}
 }
