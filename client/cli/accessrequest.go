@@ -27,7 +27,7 @@ func (a *app) requestCommand() *cobra.Command {
 		Use: "request PATH", Short: "Request access to a path",
 		Long: `Send your administrators a request for access to an object, a folder that ends in "/", or a bucket. The answer is the same for every path: it does not show whether anything is there. A request ends after 30 days without an answer, and another one for the same path replaces it. You can have 10 open requests. Each is recorded in the audit log.
 
-With --list, show your requests and their answers. With --withdraw, take back an open one. This command is for everybody.`,
+With --list, show your requests and their answers. With --withdraw, take back an open one. Everyone who is signed in can run it.`,
 		Example: `
 usher access request company-reports/board-packs/ --reason "audit 2026"
 usher access request --list
@@ -158,7 +158,7 @@ func (a *app) listAsked(ctx context.Context) error {
 func (a *app) requestsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "requests", Short: "List the open requests for access",
-		Long: `List the open requests for access, the oldest first: the person with the groups of now, the path, the reason, and the nearest grant of these groups. For members of the admins' group.
+		Long: `List the open requests for access, the oldest first: the person with the current groups, the path, the reason, and the nearest grant of these groups. For members of the admins' group.
 
 usher access approve ID and usher access decline ID answer one.`,
 		Example: "\nusher access requests\nusher access requests --json | jq -r 'select(.allowed) | .request'\n",
@@ -236,7 +236,7 @@ func (a *app) approveCommand() *cobra.Command {
 	var f approveFlags
 	cmd := &cobra.Command{
 		Use: "approve ID", Short: "Approve a request for access, for a time",
-		Long: `Add a grant of the requested path to a group of the person, until a time. All members of the group get the access; the command names them and asks before it changes anything. The change is in force at once, and the audit log has the answer and the change.
+		Long: `Add a grant of the requested path to a group of the person, until a time. All members of the group get the access; the command names them, and changes nothing before you agree. The change is in force at once, and the audit log has the answer and the change.
 
 Without --group, the group is that of the nearest grant, else the first one of the person. With a grants file on the server, add the printed line to the file; the command then closes the request.`,
 		Example: `

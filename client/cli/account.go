@@ -137,7 +137,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 		SuggestFor: []string{"me", "who"},
 		Short:      "Show your user, groups and server",
 		GroupID:    "session",
-		Long: `Show your user name as the server sees it, your current groups in the directory, and the time within which a revocation takes effect.
+		Long: `Show your user name at the server, your current groups in the directory, and the time within which a revocation takes effect.
 
 With --json: {"person","groups","grants_version","bound_seconds","session_start","server","organisation","stored"}; stored is "file", or "keyring" if the sign-in is sealed with a key in the keyring.`,
 		Example: `

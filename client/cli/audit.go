@@ -40,13 +40,14 @@ func (a *app) auditCommand() *cobra.Command {
 		GroupID:    "log",
 		Long: `Show the audit log, newest first, to members of the auditors' group: each listing, download and denial with its user, path, time and address. Times are UTC. Pages of one listing, and the links and the end of one download, are one row; --no-fold shows each event.
 
-The whole log is searched. With --limit N the command ends after the newest N events; if more match, it says so on stderr and the exit code is 1.
+The whole log is searched. With --limit N the command ends after the newest N events; if more match, a line on stderr states it and the exit code is 1.
 
 A QUERY is a list of terms. Terms of one field are alternatives; terms of different fields must all match; "-" in front of a term excludes its matches:
-  who:NAME  action:NAME  outcome:allowed|denied|failed  bucket:NAME  path:PREFIX  path:=PATH
-  path:*TEXT*  touched:PATH  session:ID  ip:ADDRESS|NETWORK  id:EVENT  request:ID  since:TIME
-  until:TIME  group:NAME  grant:TEXT  purpose:download|preview|link  agent:PREFIX  agent:=TEXT
-  size:>100MB  hours:19-07
+  who:NAME  group:NAME  ip:ADDRESS|NETWORK  agent:PREFIX  agent:=TEXT
+  bucket:NAME  path:PREFIX  path:=PATH  path:*TEXT*  touched:PATH  size:>100MB
+  action:NAME  outcome:allowed|denied|failed  purpose:download|preview|link
+  grant:TEXT  session:ID  request:ID  id:EVENT
+  since:TIME  until:TIME  hours:19-07
 touched:PATH finds the events of a file and the listings and searches that showed its name. A value with spaces is in quotes: 'path:="b/q3 2026.csv"'. A time is a day (2026-11-01, today, yesterday), a month (2026-10), a quarter (2026-Q3), a year, an instant (2026-11-01T10:00) or an age (30m, 24h, 7d). Times and hours are UTC, or of a zone that follows (+01:00). In path, grant and agent * matches any text.
 
 --file FILE searches an export (usher audit export), which is verified first, or a copy of a log, which is not. It needs no server, and nothing is recorded. With --screen the file opens on the full-screen page of the audit log, which shows the result of its verification.

@@ -33,9 +33,9 @@ func (a *app) byCommand() *cobra.Command {
 		Short: "Count events by person, file, folder, address, session, grant, program, day or hour",
 		Long: `Count the events that match a QUERY in groups: by who, file, folder, ip, session, grant, agent, day or hour, or by two of them (who,ip). The whole log is searched; each page is an event in the audit log.
 
-FILES is the number of different files whose link was released. Three parties have a word about bytes: RELEASED has the sizes of the released files, by the server; S3 SENT the bytes that S3 sent, by its own logs; and REPORTED the bytes that clients reported as downloaded. A renewed link is counted once. The reports of clients have no grant. A column is "-", and null in JSON, if the QUERY leaves its events out: action:download has no reports, and outcome:denied no released files.
+FILES is the number of different files whose link was released. RELEASED has the sizes of the released files, S3 SENT the bytes in the access logs of S3, and REPORTED the bytes that clients reported as downloaded. A renewed link is counted once. The reports of clients have no grant. A column is "-", and null in JSON, if the QUERY leaves its events out: action:download has no reports, and outcome:denied no released files.
 
---s3 FILE adds the word of S3: a server access log or data events of CloudTrail, in the forms of usher audit reconcile; a folder has all its files. A line counts for the release whose event id is in the signed URL, as there. AWS delivers these logs at best effort, so a release without a line proves nothing. Without --s3 the column is "no S3 log", and null in JSON.
+--s3 FILE adds the bytes that S3 sent: a server access log or data events of CloudTrail, in the forms of usher audit reconcile; a folder has all its files. A line counts for the release whose event id is in the signed URL. AWS delivers these logs at best effort, so a release without a line proves nothing. Without --s3 the column is "no S3 log", and null in JSON.
 
 --file FILE counts in an export (usher audit export), which is verified first, or in a copy of a log, which is not. It needs no server, and nothing is recorded.
 

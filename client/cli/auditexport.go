@@ -21,7 +21,7 @@ func (a *app) exportCommand() *cobra.Command {
 		Short: "Export events as evidence, with their proof",
 		Long: `Export the events that match a QUERY of usher audit to one new file, for auditors: a tar archive with the events as they are in the log, a table for spreadsheets, the checkpoint of the log with its signatures, the grants that decided, and the proof that the events are in the log. Its README.txt has a check with Python and openssl alone; usher audit verify FILE is the same check and more.
 
-The log has the export, with its query and its number of events, before the first event leaves. That record is the last event of the file.
+The log records the export, with its query and its number of events, before the first event is sent. That record is the last event of the file.
 
 The file proves that its events are in the log. With --complete it has all events of the query's times, so a reader can run the query again: no event was left out.
 

@@ -18,7 +18,7 @@ func (a *app) policyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy [VERSION]",
 		Short: "Show the grants that decided, by version",
-		Long: `Without a VERSION, list the versions of the grants that were in force, the newest first, with the time of the first event of each. With a VERSION, which events have as policy, show its grants. The audit log keeps the text of each version, also of one that changed while usher was not running; usher audit verify decides with the same text.
+		Long: `Without a VERSION, list the versions of the grants that were in force, the newest first, with the time of the first event of each. With a VERSION (the field policy of an event), show its grants. The audit log keeps the text of each version, also of one that changed while usher was not running; usher audit verify decides with the same text.
 
 For auditors; each reading is an event. --file reads a copy of the log (usher audit backup) without a server.
 

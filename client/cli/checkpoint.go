@@ -23,7 +23,7 @@ func (a *app) checkpointCommand() *cobra.Command {
 
 -o keeps the checkpoint in a new file, for usher audit verify --checkpoint. A copy on another machine proves later that no event before it was changed or removed.
 
-The exit code is 5 if the log does not continue the one that this machine knows. With witnesses it also prints how many events they confirm.
+The exit code is 5 if the log does not continue the last checkpoint of this machine. With witnesses the command also prints the number of events that they confirm.
 
 With --json: {"events","root","checkpoint","witnessed","file"}.`,
 		Example: `

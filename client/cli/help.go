@@ -73,30 +73,57 @@ func (a *app) help(c *cobra.Command) {
 }
 
 // wrap breaks lines at spaces, and words that are wider than a line after commas
-// or, without one, anywhere. It keeps the indent of a line.
+// or, without one, anywhere. It keeps the indent of a line, and the gaps between the
+// columns of an indented line.
 func wrap(text string, width int) string {
 	var out []string
 	for line := range strings.SplitSeq(text, "\n") {
-		lead := line[:len(line)-len(strings.TrimLeft(line, " "))]
-		have := lead
-		for _, word := range strings.Fields(line) {
-			if have != lead && cells.Width(have)+1+cells.Width(word) > width {
-				out, have = append(out, have), lead
-			}
-			if have != lead {
-				have += " "
-			}
-			for have += word; cells.Width(have) > width; {
-				cut := cells.Truncate(have, width, "")
-				if i := strings.LastIndexByte(cut, ','); i > len(lead) {
-					cut = cut[:i+1]
-				}
-				out, have = append(out, cut), lead+have[len(cut):]
-			}
-		}
-		out = append(out, have)
+		out = append(out, wrapLine(line, width)...)
 	}
 	return strings.Join(out, "\n")
+}
+
+func wrapLine(line string, width int) (out []string) {
+	rest := strings.TrimLeft(line, " ")
+	lead := line[:len(line)-len(rest)]
+	next := continued(lead, rest, width)
+	have, empty := lead, true
+	for rest != "" {
+		word := strings.TrimLeft(rest, " ")
+		gap := len(rest) - len(word)
+		if lead == "" {
+			gap = min(gap, 1)
+		}
+		word, _, _ = strings.Cut(word, " ")
+		rest = strings.TrimLeft(rest, " ")[len(word):]
+		if !empty && cells.Width(have)+gap+cells.Width(word) > width {
+			out, have, empty = append(out, have), next, true
+		}
+		if !empty {
+			have += strings.Repeat(" ", gap)
+		}
+		for have += word; cells.Width(have) > width; {
+			cut := cells.Truncate(have, width, "")
+			if i := strings.LastIndexByte(cut, ','); i > len(next) {
+				cut = cut[:i+1]
+			}
+			out, have = append(out, cut), next+have[len(cut):]
+		}
+		empty = false
+	}
+	return append(out, have)
+}
+
+// continued returns the indent of the further lines of a line: that of its second and
+// last column, if it has one and the column has room, or that of the line.
+func continued(lead, rest string, width int) string {
+	name, text, ok := strings.Cut(rest, "  ")
+	text = strings.TrimLeft(text, " ")
+	at := len(lead) + len(rest) - len(text)
+	if lead == "" || !ok || name == "" || text == "" || strings.Contains(text, "  ") || at > width/2 {
+		return lead
+	}
+	return strings.Repeat(" ", at)
 }
 
 func indent(text string) string {

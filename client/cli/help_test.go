@@ -39,6 +39,26 @@ func TestHelpFits(t *testing.T) {
 	}
 }
 
+// A line with an indent keeps its columns, and the second of two columns goes on below
+// itself. Other lines have single spaces.
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		name, text, want string
+		width            int
+	}{
+		{"a paragraph", "one  two three four five six seven", "one two three four\nfive six seven", 22},
+		{"columns that fit", "  a: 1    one\n  long: 2 two", "  a: 1    one\n  long: 2 two", 22},
+		{"two columns", "  mouse: on   the wheel moves, a click selects", "  mouse: on   the wheel moves,\n              a click selects", 30},
+		{"a column without room", "  transfers.remove: x  here", "  transfers.remove: x\n  here", 22},
+		{"terms", "  who:NAME  ip:A  id:E  size:>1", "  who:NAME  ip:A  id:E\n  size:>1", 22},
+		{"a long word", "  {aaaaaaaaa,bbbbbbbbb,cccccccc}", "  {aaaaaaaaa,\n  bbbbbbbbb,cccccccc}", 22},
+	} {
+		if got := wrap(c.text, c.width); got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, c.want)
+		}
+	}
+}
+
 // Every command has a manual page. Its name is that of its file, and its date that of
 // SOURCE_DATE_EPOCH.
 func TestManualPages(t *testing.T) {

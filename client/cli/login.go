@@ -42,7 +42,7 @@ With --device, sign in with a browser on any device, for example your phone: ush
 
 With --code you sign in with a code by mail or SMS in place of the password, where the server offers it. With --forgot you set a new password with a code by mail. At the prompt for a code that is sent, an empty line requests a new one.
 
-Where your organization remembers machines, usher asks once; --remember answers yes. usher logout --forget ends it.
+Where your organization remembers machines, a prompt follows the first sign-in; --remember answers yes. usher logout --forget ends it.
 
 In a job, name the user and pass the secrets on stdin, one a line: the password, then the new password if one must be set, then the code.
 

@@ -56,7 +56,7 @@ usher ls -l company-reports/annual/
 usher ls -R builds/nightly/
 usher ls 'company-reports/**/*.csv'
 
-# The largest files of the last week, with their sum
+# The largest files of the last 60 days, with their sum
 usher ls -R -l -S --newer-than 60d --summarize builds/
 
 # To a list, and from the list with its folders

@@ -19,7 +19,7 @@ type setLine struct {
 func (a *app) marksCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "marks", SuggestFor: []string{"sets", "set"}, Short: "Sets of marked files that the browser has saved", GroupID: "files",
-		Long: `Named sets of files and folders. The page of marks in the browser saves and loads them too (M, then w and o). A set has paths only: "usher get --set NAME" asks the server for each file, and names those that are gone. Sets are kept on this machine, per person and server.`,
+		Long: `Named sets of files and folders. The page of marks in the browser saves and loads them too (M, then w and o). A set has paths only: "usher get --set NAME" requests each file from the server, and names those that are gone. Sets are kept on this machine, per person and server.`,
 		Example: `
 usher marks list
 `,

@@ -143,15 +143,15 @@ func (a *app) configCommand() *cobra.Command {
 config.yaml in the config folder has your defaults. Flags come first, then the environment (USHER_ and the name in capitals, as USHER_OUTPUT), then the part of the profile, then the rest of the file:
   output: ~/Downloads    the folder of get and of the browser (-o)
   limit: 10M             bytes a second of get, sync and the browser (--limit)
-  theme: dark            of the browser: dark or light
-  notify: osc            of the browser, for new files and ended downloads: bell, osc or off
-  glyphs: ascii          of the browser: ascii or unicode; without it, the locale decides
-  motion: off            of the browser: no blinking cursor, progress every 2 s
-  mouse: on              of the browser: the wheel moves, a click selects, a second one opens
-  reader: on             of the browser: lines for a screen reader; also for TERM=dumb
-  keys:                  of the browser, by action (docs/keys.md); one key or a list
+  theme: dark            colors of the browser: dark or light
+  notify: osc            for new files and ended downloads: bell, osc or off
+  glyphs: ascii          characters: ascii or unicode (default: by the locale)
+  motion: off            no blinking cursor, progress every 2 s
+  mouse: on              the wheel moves, a click selects, a second one opens
+  reader: on             lines for a screen reader; also with TERM=dumb
+  keys:                  by action (docs/keys.md): one key or a list
     download: [ctrl+o, d]
-    transfers.remove: delete  only on that page
+    transfers.remove: delete
   profiles:
     work: {output: /data/work, limit: 50M}`,
 		Example: `

@@ -40,7 +40,7 @@ The result has the releases with a line in these logs and the bytes that S3 sent
 
 A line belongs to a release by the event id in its signed URL, which must be of the same object, within the URL's life, by the server's own role, and of the person's own session of it. The server names its role. --role adds one, by its ARN: a role before a change, or that of another server. Addresses that differ are a hint: a proxy has such an effect too.
 
-Only a GET of an object can belong to a release. A copy, a torrent or a selection (S3 Select) by anybody is an alarm. Two lines of one request are one read if they agree, and an alarm if they differ. Lines that are not compared are counted by operation; an operation that this version does not know could be a read, so the exit code is 1.
+Only a GET of an object can belong to a release. A copy, a torrent or a selection (S3 Select) is always an alarm. Two lines of one request are one read if they agree, and an alarm if they differ. Lines that are not compared are counted by operation; an operation that this version does not know could be a read, so the exit code is 1.
 
 Programs that may read the buckets without usher, such as a backup, are named with --other, by the ARN of their role session; * matches any text.
 

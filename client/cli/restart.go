@@ -25,7 +25,7 @@ func (a *app) restartCommand() *cobra.Command {
 		Short: "Begin a new audit log that names the old one, on the server's machine",
 		Long: `Begin a new audit log while the server is stopped: after the log was lost or damaged, or after an older copy was restored. The old files are kept under other names. The new log has a new key, and the old key signs the restart: the number of events and the root of the old log, the number of events that still exist, and the reason. The first event of the new log has the same.
 
-Clients accept the new log because the old key signed it, and each one shows the reason and the number of events that are missing. If the old key is lost, everybody has to trust the server again with usher configure.
+Clients accept the new log because the old key signed it, and each one shows the reason and the number of events that are missing. If the old key is lost, every person has to trust the server again with usher configure.
 
 With --json: {"events","kept","files","key"}.`,
 		Example: `
@@ -45,7 +45,7 @@ usher audit restart --log ~/usher-demo/audit.db --reason "a test"
 	}
 	cmd.Flags().StringVar(&from.Config, "config", "", "the server's configuration file")
 	cmd.Flags().StringVar(&from.File, "log", "", "the log itself, an audit.db with its audit.key beside it")
-	cmd.Flags().StringVar(&reason, "reason", "", "the reason, which everybody can read")
+	cmd.Flags().StringVar(&reason, "reason", "", "the reason, which every person of the server can read")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	_ = cmd.MarkFlagFilename("log", "db")
 	return cmd

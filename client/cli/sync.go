@@ -34,7 +34,7 @@ func (a *app) syncCommand() *cobra.Command {
 
 usher remembers the files that a sync of the same PATH and DIR has put there. Such a file is replaced when it changes on the server, also by a folder. A folder that has become a file is replaced only with --delete; until then the file is saved as name%~. A folder is saved as name%~ too where a file has its name that the sync does not replace. Any other file that differs, also one that you have changed since, stays and counts as an error, unless a flag chooses another action.
 
---delete removes the files that an earlier sync has put into DIR and that are no longer in PATH, also if you can no longer see them there. It asks first; in scripts add --yes. A file of yours, or one that you have changed, always stays. Nothing is removed after a failure.
+--delete removes the files that an earlier sync has put into DIR and that are no longer in PATH, also if you can no longer see them there. A prompt comes first; in scripts add --yes. A file of yours, or one that you have changed, always stays. Nothing is removed after a failure.
 
 --dry-run shows the difference of both sides and changes nothing: "+" new, "*" changed or unchecked (the same size, and the run compares the content first), "-" removed on the server, "!" differs and not from a sync, or can't be saved, "?" only here. It ends with the exit code of a run for the files that it can't save.
 
@@ -77,7 +77,7 @@ func (s *syncing) run(cmd *cobra.Command, args []string) error {
 	case s.yes && !s.remove:
 		return usagef("--yes is for --delete.")
 	case s.remove && !s.yes && !s.dryRun && (!s.InTTY || !s.ErrTTY || s.json):
-		return usagef("--delete asks before it removes files, and there is no terminal for a prompt. Add --yes.")
+		return usagef("--delete removes files after a prompt, and there is no terminal for one. Add --yes.")
 	}
 	if !t.IsFolder() {
 		t.Key += "/"
