@@ -213,7 +213,7 @@ func (r *run) importAdopted(ctx context.Context) error {
 	}
 	at, err := r.find(ctx, r.o.Stack)
 	if err != nil || at == nil {
-		return cmp.Or(err, service(nil, "The stack %s disappeared.", r.o.Stack))
+		return cmp.Or(err, service(nil, "The stack %s is no longer there. Run usher deploy again to create it.", r.o.Stack))
 	}
 	return r.follow(ctx, aws.ToString(at.StackId), token, len(changes))
 }

@@ -37,7 +37,7 @@ func outputs(at []types.Output) map[string]string {
 func (r *run) finish(ctx context.Context) (Result, error) {
 	at, err := r.find(ctx, r.o.Stack)
 	if err != nil || at == nil {
-		return Result{}, cmp.Or(err, service(nil, "The stack %s disappeared.", r.o.Stack))
+		return Result{}, cmp.Or(err, service(nil, "The stack %s is no longer there. Run usher deploy again to create it.", r.o.Stack))
 	}
 	r.current = at
 	out := Result{Stack: r.o.Stack, Region: r.o.Region, Outputs: outputs(at.Outputs)}

@@ -165,7 +165,7 @@ func (r *run) settle(ctx context.Context) error {
 	case types.StackStatusImportRollbackComplete:
 		return r.afterImport(ctx, id)
 	case types.StackStatusRollbackComplete, types.StackStatusRollbackFailed, types.StackStatusCreateFailed, types.StackStatusDeleteFailed:
-		r.show(Line{Kind: KindNote, Text: "The first deployment failed. Its rests are removed before another one."})
+		r.show(Line{Kind: KindNote, Text: "The first deployment failed. Its resources are removed before another one."})
 		if err := r.remove(ctx, id); err != nil {
 			return err
 		}

@@ -223,13 +223,13 @@ func recordRestart(ctx context.Context, c Config, store logStore, log *audit.Log
 	}
 	old, err := readSigner(aside(c.AuditKey, len(done)))
 	if err != nil {
-		return fmt.Errorf("reading the key of the log before: %w", err)
+		return fmt.Errorf("reading the key of the previous log: %w", err)
 	}
 	r, err := old.OpenRestart(done[len(done)-1])
 	if err != nil {
 		return err
 	}
-	reason := fmt.Sprintf("%s; the log before had %d events with the root %s, of which %d are kept", r.Reason, r.Head.Size, r.Head.Root, r.Kept)
+	reason := fmt.Sprintf("%s; the previous log had %d events with the root %s, of which %d are kept", r.Reason, r.Head.Size, r.Head.Root, r.Kept)
 	if err := log.Record(ctx, event.Event{Action: event.LogRestarted, Outcome: event.Allowed, Reason: reason}); err != nil {
 		return fmt.Errorf("recording the restart of the audit log: %w", err)
 	}

@@ -19,7 +19,7 @@ func (a *app) accessCommand() *cobra.Command {
 		GroupID:    "log",
 		Long: `Show who can see which files, and why, as the server decides it. explain, who, can and review are for members of the admins' and of the auditors' group; each query is recorded in the audit log.
 
-Everybody can request access to a path. Members of the admins' group list the requests, and approve or decline them.
+Every person can request access to a path. Members of the admins' group list the requests, and approve or decline them.
 
 A PATH is bucket/key, byte for byte; a folder ends in "/".`,
 		Example: `

@@ -132,7 +132,7 @@ func (q *auditQuestions) answer(ctx context.Context, ask question.Question, quer
 	}
 	switch {
 	case len(rows) == 0 && !q.quiet:
-		fmt.Fprintln(q.Err, "There is none in this range.")
+		fmt.Fprintln(q.Err, "The answer has no rows in this range.")
 	case len(rows) > 0 && !q.json:
 		q.writeTable(&t)
 	}

@@ -95,7 +95,7 @@ func (a *app) configure(ctx context.Context, address string, yes bool, mode stri
 		return err
 	}
 	if kept != "" {
-		fmt.Fprintf(a.Err, "The last checkpoint of the audit log before is now in %s.\n", safe(kept))
+		fmt.Fprintf(a.Err, "The last checkpoint of the previous audit log is now in %s.\n", safe(kept))
 	}
 	if a.json {
 		a.writeJSON(a.Out, configureLine{p.Name, p.Server, p.Config})

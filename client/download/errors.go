@@ -19,7 +19,7 @@ import (
 var (
 	ErrExists    = part.ErrExists
 	ErrNoFolder  = part.ErrNoFolder
-	ErrIntegrity = errors.New("the content is not what it should be")
+	ErrIntegrity = errors.New("the content does not match the object")
 	ErrChanged   = fetch.ErrChanged
 	ErrDisk      = part.ErrDisk
 	ErrBadURL    = ticket.ErrRefused // its details are a *ticket.Error
@@ -74,9 +74,9 @@ func (e *Error) Error() string {
 	case ErrSpecial:
 		return fmt.Sprintf("%s is %s and no file, so it was left alone. Choose another name; -o - writes to stdout.", name, e.Detail)
 	case ErrBusy:
-		return fmt.Sprintf("%s is being fetched by another usher, which has not moved for %s. Stop that one, then try again.", name, e.Detail)
+		return fmt.Sprintf("Another usher process downloads %s, and has received nothing for %s. Stop that process, then try again.", name, e.Detail)
 	case ErrPattern:
-		return fmt.Sprintf("%s can't be read as a path (%s). A wildcard that is meant literally has a backslash before it.", name, e.Detail)
+		return fmt.Sprintf("%s can't be read as a path (%s). A literal wildcard has a backslash before it.", name, e.Detail)
 	case ErrName:
 		return fmt.Sprintf("%s can't be saved here (%s).", name, e.Detail)
 	}

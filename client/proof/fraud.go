@@ -43,7 +43,7 @@ func (e *Fraud) Error() string {
 	case NewKey:
 		what = "has a new key, which the key before it did not sign"
 	default:
-		what = "gives no valid proof that it continues the log before"
+		what = "gives no valid proof that it continues the previous log"
 	}
 	text := fmt.Sprintf("The audit log of %s %s.", e.Host, what)
 	if e.Path.Raw() != "" {

@@ -111,7 +111,7 @@ func (s store) replace(before, after memory) (bool, error) {
 func (s store) setAside() error {
 	path := s.files.StateFile(s.name)
 	if err := os.Rename(path, path+asideSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("keeping the checkpoint of the log before: %w", err)
+		return fmt.Errorf("keeping the checkpoint of the previous log: %w", err)
 	}
 	return nil
 }

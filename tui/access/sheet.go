@@ -6,6 +6,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -234,10 +235,10 @@ func (p *Pane) personSheet(k *sheet, v *view, who *person) {
 		e.say(t.Text, "no grant of this person's groups")
 	case len(denies) > 0:
 		e.grants(denies, len(who.groups) > 1, "")
-		e.say(t.Muted, "Other groups of this person may deny more. m shows the result.")
+		e.say(t.Muted, "Other groups of this person may deny more. "+p.Env.Keys.Shown(keys.Access, keys.CanSee)+" shows the result.")
 	default:
 		e.say(t.Text, "no grant of these groups")
-		e.say(t.Muted, "Other groups of this person may deny something. m shows the result.")
+		e.say(t.Muted, "Other groups of this person may deny something. "+p.Env.Keys.Shown(keys.Access, keys.CanSee)+" shows the result.")
 	}
 }
 

@@ -51,9 +51,9 @@ func TestSavedQuestions(t *testing.T) {
 		"2": {"Downloads by person", "ada", "20.5 GB"},
 		"3": {"Addresses of a person that were not seen before", "192.0.2.77"},
 		"4": {"Sessions with their sign-in and their end", "s-ada7q4k", "signed out"},
-		"5": {"More than 100 files by one person in an hour", "Nothing."},
+		"5": {"More than 100 files by one person in an hour", "No event of this filter belongs here."},
 		"6": {"without a reported end", "consolidation-workbook-final-v7.xlsx"},
-		"7": {"Events between 19:00 and 07:00 UTC", "Nothing."},
+		"7": {"Events between 19:00 and 07:00 UTC", "No event of this filter belongs here."},
 		"8": {"Changes of grants and of group memberships", "grants-changed"},
 		"9": {"Reads of the log", "grace"},
 	} {

@@ -146,7 +146,7 @@ func (p *Pane) failed(m answered) tea.Cmd {
 	text := p.sentence(m.err)
 	if m.of.reading == latest {
 		p.tail.on = false
-		return tea.Batch(pane.Send(pane.Say{Text: safetext.New("Following has stopped. " + text + " f follows again."), Tone: pane.Warning}),
+		return tea.Batch(pane.Send(pane.Say{Text: safetext.New("Following has stopped. " + text + " " + p.Env.Keys.Shown(keys.Audit, keys.Follow) + " follows again."), Tone: pane.Warning}),
 			pane.Send(pane.Failed{Err: m.err}))
 	}
 	p.problem = problem{text: text, reading: m.of.reading}

@@ -9,6 +9,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -33,7 +34,7 @@ func (p *Pane) details(w int) string {
 		if n := len(e.members); n > 1 {
 			title += " and " + quantity.Count(n-1) + " more"
 		}
-		lines = append(append(lines, t.Head(title, "enter shows all fields", w, false)), p.detailLines(t, e, w)...)
+		lines = append(append(lines, t.Head(title, p.Env.Keys.Shown(keys.Audit, keys.Enter)+" shows all fields", w, false)), p.detailLines(t, e, w)...)
 	}
 	for i := range lines {
 		lines[i] = t.Pad(lines[i], w)

@@ -212,7 +212,7 @@ func (p *Pane) narrow(t event.Term, of string) tea.Cmd {
 	to := strings.TrimSpace(event.Filter{Terms: []event.Term{t}}.String() + " " + times(p.filter))
 	p.open = nil
 	if to == p.filter {
-		return pane.Send(pane.Say{Text: safetext.New("These are the events of this " + of + ". esc goes back.")})
+		return pane.Send(pane.Say{Text: safetext.New("These are the events of this " + of + ". " + p.Env.Keys.Shown(keys.Audit, keys.Back) + " goes back.")})
 	}
 	p.back = append(p.back, step{filter: p.filter})
 	return p.use(to)
@@ -245,7 +245,7 @@ func (p *Pane) touched() tea.Cmd {
 	to := strings.TrimSpace(filterFor(bucket, key) + " " + times(p.filter))
 	p.open = nil
 	if to == p.filter {
-		return pane.Send(pane.Say{Text: safetext.New("These are the events of this path. esc goes back.")})
+		return pane.Send(pane.Say{Text: safetext.New("These are the events of this path. " + p.Env.Keys.Shown(keys.Audit, keys.Back) + " goes back.")})
 	}
 	p.back = append(p.back, step{filter: p.filter})
 	return p.use(to)

@@ -10,6 +10,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/theme"
 )
 
@@ -87,7 +88,7 @@ func (p *Pane) logState() part {
 	case !s.Text.IsZero():
 		return part{s.Text.String(), t.OK}
 	case !s.Finding.IsZero():
-		return part{"the log is not whole, V shows why", t.Bad.Bold()}
+		return part{"the log is not whole, " + p.Env.Keys.Shown(keys.Audit, keys.OpenProof) + " shows why", t.Bad.Bold()}
 	case s.Events == 0:
 		return part{"the log has no checkpoints", t.Warn}
 	}

@@ -10,6 +10,7 @@ import (
 	"usher/backend/safetext"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 	"usher/tui/rows"
 	"usher/tui/theme"
@@ -49,7 +50,7 @@ func (p *Pane) searched() string {
 	if p.asked != nil && p.slow {
 		return "Searching. " + p.zoned(at).Format("2 January 2006 15:04") + " is reached."
 	}
-	return "Searched back to " + p.zoned(at).Format("2 January 2006 15:04") + ". j searches on."
+	return "Searched back to " + p.zoned(at).Format("2 January 2006 15:04") + ". " + p.Env.Keys.Shown(keys.Audit, keys.Down) + " continues the search."
 }
 
 // zoned converts a time to the displayed zone.

@@ -338,7 +338,7 @@ func (p *Verify) rest() string {
 	case r.Witness.At.IsZero():
 		return "No witness has confirmed the log yet."
 	case r.Witness.Events < r.Events:
-		return fmt.Sprintf("The %s after the confirmation by the witnesses rest on the server alone until the next one.", quantity.Plural(int(r.Events-r.Witness.Events), "event", "events"))
+		return fmt.Sprintf("Only the server confirms the %s after the last confirmation by the witnesses.", quantity.Plural(int(r.Events-r.Witness.Events), "event", "events"))
 	}
 	return "The witnesses confirmed every event."
 }

@@ -67,7 +67,7 @@ func (p *Pane) mark(a keys.Action) (tea.Cmd, bool) {
 		}
 		p.table.Changed()
 		if l := p.now(); !l.complete() {
-			cmd = pane.Send(pane.Say{Text: safetext.New("Only the " + quantity.Count(len(p.view)-p.gaps()) + " loaded rows: the folder has more. G loads all."), Tone: pane.Warning})
+			cmd = pane.Send(pane.Say{Text: safetext.New("Only the " + quantity.Count(len(p.view)-p.gaps()) + " loaded rows: the folder has more. " + p.Env.Keys.Shown(keys.Browser, keys.Last) + " loads all."), Tone: pane.Warning})
 		}
 	case keys.Unmark:
 		p.Unmark()

@@ -11,6 +11,7 @@ import (
 	"usher/client/places"
 	"usher/client/quantity"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
@@ -262,7 +263,7 @@ func (p *Pane) letter(key string) tea.Cmd {
 	case path == "" && !p.started:
 		return pane.Send(pane.Say{Text: safetext.New("Your bookmarks are not loaded yet. Press the keys again in a moment."), Tone: pane.Warning})
 	case path == "":
-		return pane.Send(pane.Say{Text: safetext.New("There is no bookmark " + key + ". The key m sets one for the open folder."), Tone: pane.Warning})
+		return pane.Send(pane.Say{Text: safetext.New("There is no bookmark " + key + ". The key " + p.Env.Keys.Shown(keys.Browser, keys.SetMark) + " sets one for the open folder."), Tone: pane.Warning})
 	default:
 		return p.enter(visit{location: locationOf(path)})
 	}
@@ -273,7 +274,7 @@ func (p *Pane) bookmarksView(w, h int) []string {
 	t, all := p.Env.Theme, p.memory.state.Bookmarks
 	lines := []string{t.Muted.Paint("   Folder")}
 	if len(all) == 0 {
-		for _, l := range format.Wrap("There are no bookmarks. The key m and a letter set one for the open folder.", w-6) {
+		for _, l := range format.Wrap("There are no bookmarks. The key "+p.Env.Keys.Shown(keys.Browser, keys.SetMark)+" and a letter set one for the open folder.", w-6) {
 			lines = append(lines, "   "+t.Text.Paint(l))
 		}
 	}

@@ -149,7 +149,7 @@ func (p *Pane) setLoaded(m setLoaded) tea.Cmd {
 	}
 	ask := &dialog.Question{Title: "Missing paths", Choices: []dialog.Choice{{Keys: []string{"esc", "q", "enter"}, Label: "close"}}}
 	ask.Lines = append(ask.Lines, dialog.Line{Text: safetext.Line(text)},
-		dialog.Line{Text: quantity.Plural(len(m.gone), "path of the set is", "paths of the set are") + " not there any more, or your access has ended:"}, dialog.Line{})
+		dialog.Line{Text: quantity.Plural(len(m.gone), "path of the set is", "paths of the set are") + " no longer available:"}, dialog.Line{})
 	for _, path := range m.gone[:min(len(m.gone), mostNamed)] {
 		ask.Lines = append(ask.Lines, dialog.Line{Text: safetext.Line(path), Tone: dialog.Quiet})
 	}

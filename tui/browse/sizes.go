@@ -12,6 +12,7 @@ import (
 	"usher/client/quantity"
 	"usher/client/usage"
 	"usher/tui/format"
+	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
@@ -69,7 +70,7 @@ func (p *Pane) countSizes() tea.Cmd {
 	case c != nil && c.running:
 		return nil
 	case p.counts() >= mostCounts:
-		return pane.Send(pane.Say{Text: safetext.New("Count: four folders are being counted. The key esc stops them."), Tone: pane.Warning})
+		return pane.Send(pane.Say{Text: safetext.New("Count: four folders are being counted. The key " + p.Env.Keys.Shown(keys.Browser, keys.Back) + " stops them."), Tone: pane.Warning})
 	case len(p.sizes) >= mostSums:
 		clear(p.sizes)
 	}
@@ -208,10 +209,10 @@ func (p *Pane) countsLine() string {
 	for of, c := range p.sizes {
 		if c.running && p.counting == 1 {
 			name := safetext.New(strings.TrimSuffix(of.name(), "/")).Distinct()
-			return t.Text.Paint("Counting "+format.Middle(name, 24, t.Glyphs.Ellipsis)+t.Glyphs.Ellipsis+" "+sumText(c.sum)) + t.Muted.Paint("  esc stops")
+			return t.Text.Paint("Counting "+format.Middle(name, 24, t.Glyphs.Ellipsis)+t.Glyphs.Ellipsis+" "+sumText(c.sum)) + t.Muted.Paint("  "+p.Env.Keys.Shown(keys.Browser, keys.Back)+" stops")
 		}
 	}
-	return t.Text.Paint("Counting "+quantity.Count(p.counting)+" folders"+t.Glyphs.Ellipsis) + t.Muted.Paint("  esc stops")
+	return t.Text.Paint("Counting "+quantity.Count(p.counting)+" folders"+t.Glyphs.Ellipsis) + t.Muted.Paint("  "+p.Env.Keys.Shown(keys.Browser, keys.Back)+" stops")
 }
 
 // sizeOf returns the count of the folder of an entry, nil without one.

@@ -188,7 +188,7 @@ func (p *Pane) notes(w int) []string {
 	if p.doc != nil {
 		lines = append(lines, wrapped(t.Muted, strings.Join(p.doc.Notes, " "), w)...)
 		if p.doc.Next != 0 {
-			lines = append(lines, wrapped(t.Muted, "L reads "+quantity.Size(p.doc.More)+" more.", w)...)
+			lines = append(lines, wrapped(t.Muted, p.Env.Keys.Shown(keys.Preview, keys.LoadMore)+" reads "+quantity.Size(p.doc.More)+" more.", w)...)
 		}
 	}
 	return lines[:min(len(lines), mostNotes)]

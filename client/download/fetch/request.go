@@ -57,7 +57,7 @@ func (j *attempt) learn(a *answer) (first bool, err error) {
 		err = badAnswer("the storage has another size for it")
 	case j.crew.met:
 	case unsized && a.total < 0:
-		err = badAnswer("the storage did not say how long it is")
+		err = badAnswer("the storage's response has no length")
 	default:
 		first, err = true, j.learnFirst(a)
 	}

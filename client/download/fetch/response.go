@@ -103,7 +103,7 @@ func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer,
 		off, end = 0, to
 	}
 	if from != off || to > end || a.n >= 0 && a.n != to-from {
-		return nil, badAnswer("the storage sent another part of the file than was asked")
+		return nil, badAnswer("the storage sent another part of the file than the requested one")
 	}
 	a.off, a.n, a.total = from, to-from, total
 	return a, nil
@@ -111,7 +111,7 @@ func readAnswer(resp *http.Response, t *ticket.Ticket, off, end int64) (*answer,
 
 // contentRange reads "bytes 0-9/100" (RFC 9110 §14.4) as [from, to).
 func contentRange(s string) (from, to, total int64, err error) {
-	bad := badAnswer("the storage sent a part of the file without saying which")
+	bad := badAnswer("the storage sent a part of the file without its position")
 	spec, ok := strings.CutPrefix(s, "bytes ")
 	span, size, ok2 := strings.Cut(spec, "/")
 	first, last, ok3 := strings.Cut(span, "-")

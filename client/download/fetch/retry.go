@@ -106,7 +106,7 @@ func (r *retry) judgeS3(ctx context.Context, s3 *s3Error) error {
 	case s == http.StatusRequestedRangeNotSatisfiable:
 		return mismatch("the storage has fewer bytes than announced")
 	case s >= 300 && s < 400:
-		return &ticket.Error{Path: r.key, Reason: "the storage points elsewhere"}
+		return &ticket.Error{Path: r.key, Reason: "the storage redirects to another address"}
 	}
 	r.progress.Retries.Add(1)
 	if r.broke > maxStreak {
@@ -119,7 +119,7 @@ func (r *retry) judgeS3(ctx context.Context, s3 *s3Error) error {
 	if s3.retryAfter > 0 {
 		pause = min(s3.retryAfter, r.t.RetryAfter)
 	}
-	r.events.Notify(Event{Text: "The storage asked to slow down; trying again."})
+	r.events.Notify(Event{Text: "The storage limits the rate of requests; trying again."})
 	return r.sleep(ctx, pause)
 }
 
