@@ -63,7 +63,7 @@ func TestSavedQuestions(t *testing.T) {
 			w.Press(key)
 			w.Wait(time.Second)
 			w.Want(t, want...)
-			if strings.Contains(w.Text(), "Nothing.") {
+			if strings.Contains(w.Text(), "No event of this filter belongs here.") {
 				return
 			}
 			w.Press("enter")
