@@ -4,6 +4,8 @@
 //
 // Every table has the same keys: a text as partition key, a text as sort key,
 // and a number of Unix seconds as the time of expiry.
+//
+// The meaning of an item is left to these packages.
 package dynamo
 
 import (

@@ -2,6 +2,8 @@
 // a machine sleeps or a process is frozen, as AWS Lambda does between two
 // requests, and the wall clock can be set back. The longer of the two is the
 // age: a result never looks fresher than it is.
+//
+// The package leaves the limit of an age to its callers.
 package elapsed
 
 import "time"

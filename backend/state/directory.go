@@ -1,7 +1,8 @@
 // Package state keeps in DynamoDB the state that the instances of a backend
 // share: the live answers of the user pool, the count of questions to the pool,
-// the sessions with a recorded start or end, and the keys of cursors. An instance
-// needs nothing from an earlier request: a request reads all of it in one call.
+// the sessions with a recorded start or end, the keys of cursors, the counts of
+// refusals, and the requests for access. An instance needs nothing from an earlier
+// request: one call reads the state that a request needs.
 //
 // The rules of a live check are those of identity.Directory, the memory of a
 // single machine. Times are compared by DynamoDB's clock.

@@ -4,6 +4,9 @@
 // again from its first failed record on, so each step can be repeated.
 //
 // SPEC: AWS Lambda developer guide, "Using AWS Lambda with Amazon DynamoDB".
+//
+// Schedule and retries are left to Lambda, and the rows of the index to package
+// audit/dynamo.
 package stream
 
 import (

@@ -1,6 +1,9 @@
 // Package vault stores the sealed audit log in an S3 bucket. Objects are written
 // once; the bucket's Object Lock keeps them from any later change. The conditions
 // of the writes are those of S3 itself, so several writers are safe.
+//
+// The order of the writes is left to package sealer, and the names of the objects to
+// package tiles.
 package vault
 
 import (

@@ -5,4 +5,6 @@
 // tables of both have versions. Width is the larger of both measures, so that a text
 // has enough room in either terminal. Text after one of uncertain width (Uncertain)
 // needs an absolute column (tui/paint, and the tables of client/cli on a terminal).
+//
+// Escapes are left to safetext, and columns on the screen to tui/paint.
 package cells

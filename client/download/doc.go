@@ -4,14 +4,14 @@
 // It promises:
 //   - The final name never holds a byte that was not verified. Bytes go to a
 //     part file beside the target, are checked, synced and renamed into place
-//     without overwriting, unless the caller said Overwrite.
-//   - Nothing is written outside the destination directory, whatever an object
-//     is called; no symbolic link below it is followed (name/, part/).
+//     without overwriting, except with Overwrite.
+//   - Nothing is written outside the destination directory, for any name of an
+//     object; no symbolic link below it is followed (name/, part/).
 //   - Versions are never mixed: every request carries If-Match, and a part
 //     belongs to one ETag.
-//   - It goes on after anything: a lost connection, a URL that ends, a sign-in
-//     that ends, kill -9. Only bytes that were not kept are fetched again.
-//   - No URL, and nothing a bucket wrote, reaches an error or an event raw.
+//   - A download continues after a lost connection, the end of a URL or of a
+//     sign-in, and kill -9. Only bytes that were not kept are fetched again.
+//   - An error or an event has no URL, and texts of a bucket only in escaped form.
 //
 // It leaves to others: the identity of a person (no token comes here), the
 // decision (the backend decides at every URL), and drawing.

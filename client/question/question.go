@@ -1,6 +1,8 @@
 // Package question has the saved questions about an audit log: one list for the
 // commands and the screen. A question reads pages of events or counts through a
 // Source, so it is answered from a server or from a file alike.
+//
+// The package leaves the drawing of an answer to its callers.
 package question
 
 import (

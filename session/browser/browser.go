@@ -3,6 +3,8 @@
 //
 // A browser that cannot be opened is no failure of a sign-in: the address is
 // always shown too.
+//
+// The address and the return are left to package oauth.
 package browser
 
 import (

@@ -5,6 +5,8 @@
 //
 // A call takes at most 3 s. It starts no message bus and shows no prompt: a
 // keyring that is locked or absent is an error at once.
+//
+// The package leaves the file and its tokens to package session.
 package keyring
 
 import (

@@ -1,6 +1,9 @@
 // Package compare is the page that compares a folder with its local copy: the files
 // that are new on the server, that differ, and that are only here. The comparison
 // writes nothing. Each page of its listing is an event in the audit log.
+//
+// The states of files are decided in client/difference, and downloads are left to
+// tui/transfers.
 package compare
 
 import (

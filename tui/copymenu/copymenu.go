@@ -4,6 +4,8 @@
 //
 // A link is a secret. It reaches the clipboard and the page that shows it, and no
 // other output: a message with links prints its kind alone.
+//
+// The clipboard is left to the root, and the release of links to client/link.
 package copymenu
 
 import (

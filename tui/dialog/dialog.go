@@ -4,6 +4,8 @@
 //
 // A dialog that opens without a key press ignores keys at first (Grace), so that a
 // key for the page does not choose anything.
+//
+// The package leaves the effect of a choice to the page that opened the dialog.
 package dialog
 
 import (

@@ -1,5 +1,7 @@
 // Package history is the page of the ended downloads of this and earlier runs: each
 // with its end, its time and the checksum that verified the file, newest first.
+//
+// The list is kept by client/history, and the root opens the folder of a file.
 package history
 
 import (

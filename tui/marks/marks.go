@@ -1,5 +1,8 @@
 // Package marks is the page of the marked files and folders, of all folders at once,
 // with their sizes.
+//
+// The browser (tui/browse) has the marks and the named sets, and tui/transfers downloads
+// them.
 package marks
 
 import (

@@ -1,6 +1,8 @@
 // Package versions is the page of the versions of one file, where the bucket keeps
 // them, and the choice of two for a comparison. Each page of versions is an event in the
 // audit log.
+//
+// The versions are read by tui/reader, and downloaded by tui/transfers.
 package versions
 
 import (

@@ -6,6 +6,8 @@
 // the text. A reader in another language needs twenty lines (docs/audit.md has one in
 // Python).
 // SPEC: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
+//
+// The choice of the members and the storage of dictionaries are left to the store.
 package compact
 
 import (

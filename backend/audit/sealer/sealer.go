@@ -10,10 +10,12 @@
 // (If-None-Match: *), then the checkpoint is signed and stored. The second
 // conditional write ends the plan.
 //
-// Batches are planned in the order of their ids, once they are settle old. A batch
-// that appears later than that is a stray. Each hour is swept for strays when it
+// Batches are planned in the order of their ids, once they have the age Config.Settle.
+// A batch that appears later than that is a stray. Each hour is swept for strays when it
 // is closed, again after a day, and when a writer marks it. Strays come at the end
 // of the tree, out of the order of ids.
+//
+// Storage, keys and the schedule are left to the caller.
 package sealer
 
 import (

@@ -1,6 +1,8 @@
 // Package people administers the accounts of a user pool with the AWS credentials
 // of an administrator. Passwords never pass through it: Cognito mails a temporary
 // one.
+//
+// Questions and output are left to the commands, and the rights of a group to the grants.
 package people
 
 import (

@@ -6,6 +6,9 @@
 // A change replaces the item under the condition that the version in force is the
 // one that the admin compared with. The audit event of the change is part of the
 // same transaction: there is no change without its event.
+//
+// Decisions are left to package grant, the stored form to grant/pack, and the calls to
+// package backend/dynamo.
 package dynamo
 
 import (

@@ -16,8 +16,8 @@
 //     from the origin of another web page, are refused.
 //
 // Package hosted serves the pages and the OAuth endpoints of the pool's domain.
-// Sign-up, SMS, passkeys, devices, and more than one pool are not implemented.
-// Mail goes to Config.Send. Production code must not import this package.
+// Sign-up, the use of passkeys, and more than one pool are not implemented.
+// Mail and SMS go to Config.Send. Production code must not import this package.
 //
 // A comment with "SPEC:" names the page of AWS's documentation for a behavior.
 // Comments also mark behavior that AWS does not document.

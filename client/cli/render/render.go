@@ -2,6 +2,8 @@
 //
 // The values come from commands and hold untrusted texts. All output passes
 // through safetext, so that it is safe for a terminal.
+//
+// The package leaves the fields of a value, and the flags, to the commands.
 package render
 
 import (
