@@ -143,13 +143,13 @@ race: ## The same under the race detector (needs a C compiler)
 	@# one context of the race detector, which crashes it now and then.
 	$(GO) test -timeout 20m -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui/...
 
-test-rig: ## The same promises, against servers and clients that others wrote (needs node, npm, tmux, boto3)
+test-rig: ## usher and its sandbox with independent servers and clients (needs node, npm, tmux, boto3)
 	cd backend/sandbox/rig && ./run
 
-mutants: ## Each named guard switched off, and the test that notices; MUTANTS="-match fsync" chooses
+mutants: ## Each named guard switched off, and the test that fails then; MUTANTS="-match fsync" chooses
 	cd backend/sandbox/rig && $(NICE) $(GO) run ./mutants -least 40 $(MUTANTS)
 
-adversary: ## What attacks achieved, on one page; ADVERSARY="-short" is quicker
+adversary: ## The results of attacks, on one page; ADVERSARY="-short" is quicker
 	cd backend/sandbox/rig && $(GO) run ./adversary $(ADVERSARY)
 
 fuzz: ## Each fuzz target for FUZZ (30s)
@@ -158,7 +158,7 @@ fuzz: ## Each fuzz target for FUZZ (30s)
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ) "$$p" || exit 1; \
 	  done || exit 1; done
 
-bench: ## Costs beside their floors
+bench: ## Each cost beside its lower bound
 	$(GO) test -run '^$$' -bench . -benchtime 200ms $(PKGS)
 
 bench-download: ## usher beside curl, aria2c, rclone, aws, mc, the SDK (needs versitygw; BENCH="--help")
