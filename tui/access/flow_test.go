@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -290,6 +291,26 @@ func TestManyGrants(t *testing.T) {
 		w.Wait(time.Second)
 		w.Press("y")
 		w.Want(t, "Sent to the clipboard: builds/19998/", "20,000 grants")
+	})
+}
+
+// Paths with the same end are told apart in the list of grants.
+func TestGrantsWithTheSameEndAreToldApart(t *testing.T) {
+	play(t, func(w *program) {
+		w.deps.Start = tuitest.At("")
+		w.adminServer.rules = nil
+		for year := 2018; year < 2026; year++ {
+			w.adminServer.rules = append(w.adminServer.rules, rule{group: "finance", path: fmt.Sprintf("reports/accounts/%d/consolidated-statements-and-their-supplements/", year)})
+		}
+	}, func(t *testing.T, w *program) {
+		w.Wait(time.Second)
+		seen := map[string]bool{}
+		for _, path := range regexp.MustCompile(`\S+ments/`).FindAllString(w.Text(), -1) {
+			seen[path] = true
+		}
+		if len(seen) < 8 {
+			t.Errorf("%d different paths, not 8:\n%s", len(seen), w.Text())
+		}
 	})
 }
 

@@ -87,11 +87,11 @@ func (p *Pane) closed(m closed) {
 	p.dirty()
 }
 
-// requestRow draws a request in a list of w cells.
-func (c *builder) requestRow(strong theme.Style, r *request, w int) {
+// requestRow draws a request in a list of w cells. The function cut truncates the path.
+func (c *builder) requestRow(strong theme.Style, r *request, w int, cut func(string, int, string) string) {
 	person, path, reason := requestW(w)
 	c.name(strong, r.user, person, format.End)
-	c.name(c.t.Text, r.at.Text(), path, format.Start)
+	c.name(c.t.Text, r.at.Text(), path, cut)
 	if reason > 0 {
 		c.name(c.t.Muted, r.reason, reason, format.End)
 	}

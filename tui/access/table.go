@@ -42,19 +42,33 @@ func (s source) Draw(i, w int, st rows.State) string {
 	}
 	t, sign, _ := t.Row(st.Cursor, st.Focus)
 	g := sign + t.Fill.Paint(strings.Repeat(" ", gutterW-1))
-	return t.Pad(g+s.row(t, l, w-gutterW-1, st.Cursor), w)
+	return t.Pad(g+s.row(t, i, w-gutterW-1, st.Cursor), w)
 }
 
-// row draws one row of w cells without its gutter.
-func (s source) row(t *theme.Theme, l line, w int, cursor bool) string {
-	strong := t.Text
+// apart returns the function that truncates the path of line i, so that it differs
+// from the paths near it.
+func (s source) apart(i int) func(string, int, string) string {
+	return format.Row{At: i, N: len(s.v.lines), Name: func(j int) string {
+		switch l := s.v.lines[j]; {
+		case l.grant != nil:
+			return l.grant.at.Text().Distinct()
+		case l.request != nil:
+			return l.request.at.Text().Distinct()
+		}
+		return ""
+	}}.Start
+}
+
+// row draws line i in w cells without its gutter.
+func (s source) row(t *theme.Theme, i, w int, cursor bool) string {
+	l, apart, strong := s.v.lines[i], s.apart(i), t.Text
 	if cursor {
 		strong = strong.Bold()
 	}
 	c := builder{t: t}
 	switch s.v.kind {
 	case requests:
-		c.requestRow(strong, l.request, w)
+		c.requestRow(strong, l.request, w, apart)
 	case who:
 		first := nameW(w)
 		rest := w - first - readsW - 2
@@ -72,14 +86,14 @@ func (s source) row(t *theme.Theme, l line, w int, cursor bool) string {
 			c.painted("", readsW)
 		}
 		if l.grant != nil {
-			c.painted(effect(t, l.grant)+t.Fill.Paint(" ")+pane.Name(t, t.Text, l.grant.at.Text(), rest-effectW, format.Start), rest)
+			c.painted(effect(t, l.grant)+t.Fill.Paint(" ")+pane.Name(t, t.Text, l.grant.at.Text(), rest-effectW, apart), rest)
 		}
 	case can:
 		path, group, when := placesW(w)
 		if l.except {
-			c.painted(t.Fill.Paint("  ")+t.Bad.Paint("but not ")+pane.Name(t, t.Text, l.grant.at.Text(), path-10, format.Start), path)
+			c.painted(t.Fill.Paint("  ")+t.Bad.Paint("but not ")+pane.Name(t, t.Text, l.grant.at.Text(), path-10, apart), path)
 		} else {
-			c.name(strong, l.grant.at.Text(), path, format.Start)
+			c.name(strong, l.grant.at.Text(), path, apart)
 		}
 		c.name(t.Muted, l.grant.group, group, format.End)
 		c.when(l.grant, when)
@@ -87,7 +101,7 @@ func (s source) row(t *theme.Theme, l line, w int, cursor bool) string {
 		path, group, when := placesW(w - effectW - 1)
 		c.name(strong, l.grant.group, group, format.End)
 		c.painted(effect(t, l.grant), effectW)
-		c.name(t.Text, l.grant.at.Text(), path, format.Start)
+		c.name(t.Text, l.grant.at.Text(), path, apart)
 		c.when(l.grant, when)
 	}
 	return c.b.String()

@@ -113,11 +113,12 @@ func (s source) Draw(i, w int, st rows.State) string {
 		}
 		g = t.Accent.Paint(sign) + t.Fill.Paint(" ")
 	}
-	return t.Pad(g+p.row(t, &p.log.entries[l.entry], st.Cursor), w)
+	return t.Pad(g+p.row(t, i, st.Cursor), w)
 }
 
-// row draws one row without its gutter.
-func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
+// row draws the row of line i without its gutter.
+func (p *Pane) row(t *theme.Theme, i int, cursor bool) string {
+	e := p.entry(i)
 	c, first := p.cols, &p.log.facts[e.members[0]]
 	strong := t.Text
 	if cursor {
@@ -136,7 +137,7 @@ func (p *Pane) row(t *theme.Theme, e *entry, cursor bool) string {
 	}
 	cell(pane.Name(t, t.Text, action, c.action, format.End), c.action)
 	cell(p.outcome(t, &p.log.facts[e.worst]), outcomeW)
-	cell(p.pathCell(t, strong, first, c.path), c.path)
+	cell(p.pathCell(t, strong, first, c.path, p.apart(i)), c.path)
 	if c.then > 0 {
 		cell(pane.Name(t, t.Muted, p.then(e), c.then, format.End), c.then)
 	}
@@ -170,11 +171,24 @@ func (p *Pane) outcome(t *theme.Theme, f *fact) string {
 	return style.Paint(sign+" ") + pane.Name(t, style, f.outcome, outcomeW-2, format.End)
 }
 
-// pathCell draws the path, or the subject of an event without a path.
-func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int) string {
+// apart returns the function that truncates the path of line i, so that it differs
+// from the paths near it.
+func (p *Pane) apart(i int) func(s string, w int, ellipsis string) string {
+	return format.Row{At: i, N: len(p.lines), Name: func(j int) string {
+		e := p.entry(j)
+		if e == nil || !p.log.facts[e.members[0]].named {
+			return ""
+		}
+		return p.log.facts[e.members[0]].path.Distinct()
+	}}.Start
+}
+
+// pathCell draws the path, truncated by cut, or the subject of an event without a
+// path.
+func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int, cut func(s string, w int, ellipsis string) string) string {
 	switch {
 	case f.named:
-		return pane.Name(t, style, f.path, w, format.Start)
+		return pane.Name(t, style, f.path, w, cut)
 	case f.action.Raw() == event.List:
 		return t.Muted.Paint(format.End("all buckets", w, t.Glyphs.Ellipsis))
 	case f.action.Raw() == event.AuditRead && f.reason.IsZero():

@@ -66,7 +66,7 @@ func (p *Pane) rowWords() linear.Row {
 	}
 	_, why := p.reason(worst)
 	text := linear.PositionOf("event", n, quantity.Count(len(p.log.entries)), format.Day(when)+" "+format.Clock(when), first.who.Distinct(), act(first).String(),
-		worst.outcome.String(), linear.Plain(p.pathCell(p.Env.Theme, p.Env.Theme.Text, first, linear.Width)), p.then(e).String(), from)
+		worst.outcome.String(), linear.Plain(p.pathCell(p.Env.Theme, p.Env.Theme.Text, first, linear.Width, format.Start)), p.then(e).String(), from)
 	if worst.outcome.Raw() != "allowed" && !why.IsZero() {
 		text += ", " + why.String()
 	}

@@ -382,6 +382,7 @@ func (p *Pane) placesView(w, h int) []string {
 	room := max(1, h-1)
 	top := max(0, min(q.at-room/2, len(q.paths)-room))
 	for i := top; i < min(len(q.paths), top+room); i++ {
+		apart := format.Row{At: i, N: len(q.paths), Name: func(j int) string { return safetext.New(q.paths[j]).Distinct() }}.Start
 		on, sign := t, t.Fill.Paint("   ")
 		if i == q.at {
 			on = t.On(theme.Cursor(true))
@@ -391,7 +392,7 @@ func (p *Pane) placesView(w, h int) []string {
 		if !strings.HasSuffix(q.paths[i], "/") {
 			style = on.Text
 		}
-		lines = append(lines, on.Pad(sign+pane.Name(on, style, safetext.New(q.paths[i]), w-4, format.Start), w))
+		lines = append(lines, on.Pad(sign+pane.Name(on, style, safetext.New(q.paths[i]), w-4, apart), w))
 	}
 	for len(lines) < h {
 		lines = append(lines, "")

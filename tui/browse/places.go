@@ -288,7 +288,8 @@ func (p *Pane) bookmarksView(w, h int) []string {
 			lines = append(lines, "   "+t.Muted.Paint(quantity.Count(left)+" more: their letters work too"))
 			break
 		}
-		lines = append(lines, " "+t.Text.Bold().Paint(mark)+" "+pane.Name(t, t.Accent, safetext.New(all[mark]), w-4, format.Start))
+		apart := format.Row{At: i, N: len(marks), Name: func(j int) string { return safetext.New(all[marks[j]]).Distinct() }}.Start
+		lines = append(lines, " "+t.Text.Bold().Paint(mark)+" "+pane.Name(t, t.Accent, safetext.New(all[mark]), w-4, apart))
 	}
 	for len(lines) < h {
 		lines = append(lines, "")

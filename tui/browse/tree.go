@@ -147,10 +147,24 @@ func (t *tree) Draw(i, w int, st rows.State) string {
 		}
 	}
 	indent := min(2*n.depth, w/2)
-	name := safetext.New(strings.TrimSuffix(n.name, "/"))
 	line := g + th.Fill.Paint(strings.Repeat(" ", indent)) + th.Muted.Paint(sign+" ") +
-		pane.Name(th, style, name, w-indent-4, format.Middle)
+		pane.Name(th, style, n.shown(), w-indent-4, t.apart(i))
 	return th.Pad(line, w)
+}
+
+// shown returns the name of a folder without its last slash. A folder without a name
+// keeps it.
+func (n node) shown() safetext.Text {
+	if name := strings.TrimSuffix(n.name, "/"); name != "" {
+		return safetext.New(name)
+	}
+	return safetext.New(n.name)
+}
+
+// apart returns the function that truncates the name of node i, so that it differs
+// from the names near it.
+func (t *tree) apart(i int) func(s string, w int, ellipsis string) string {
+	return format.Row{At: i, N: len(t.nodes), Name: func(j int) string { return t.nodes[j].shown().Distinct() }}.Apart
 }
 
 // enter opens the folder under the cursor in the table.

@@ -60,6 +60,42 @@ func TestApart(t *testing.T) {
 	}
 }
 
+// Paths that differ anywhere in a part that fits are told apart, in any order of the
+// rows of a page.
+func TestStartOfARow(t *testing.T) {
+	var paths []string
+	for year := 2021; year < 2026; year++ {
+		for _, region := range []string{"north", "south", "north-east"} {
+			paths = append(paths, fmt.Sprintf("builds/%d/reports/%s/audited/statement.csv", year, region))
+		}
+	}
+	rand.New(rand.NewPCG(3, 4)).Shuffle(len(paths), func(i, j int) { paths[i], paths[j] = paths[j], paths[i] })
+	for w := 28; w < 50; w++ {
+		seen := map[string]string{}
+		for i, p := range paths {
+			got := format.Row{At: i, N: len(paths), Name: func(j int) string { return paths[j] }}.Start(p, w, "…")
+			if format.Width(got) > w {
+				t.Fatalf("%q has %d cells, not %d", got, format.Width(got), w)
+			}
+			if other, ok := seen[got]; ok {
+				t.Errorf("in %d cells %q and %q are both %q", w, other, p, got)
+			}
+			seen[got] = p
+		}
+	}
+	alone := format.Row{N: 2, Name: func(int) string { return "builds/other.csv" }}
+	if got := alone.Start("builds/2025/statement.csv", 18, "…"); got != "…025/statement.csv" {
+		t.Errorf("a path without a similar one is %q", got)
+	}
+	years := format.Row{N: 2, Name: func(int) string { return "the-consolidated-accounts-of-2024-of-the-northern-subsidiaries.csv" }}
+	if got := years.Apart("the-consolidated-accounts-of-2025-of-the-northern-subsidiaries.csv", 22, "…"); got != "…2025…subsidiaries.csv" {
+		t.Errorf("a year is %q", got)
+	}
+	if got := alone.Start("builds", 1, "…"); got != "b" {
+		t.Errorf("in one cell %q", got)
+	}
+}
+
 // No cut is within an escape: a part of one looks like part of another.
 func TestCutsKeepEscapes(t *testing.T) {
 	name := safetext.Line("re\u202eport\r" + strings.Repeat("\u202e", 6) + `\u{2}` + "end\x9b.txt")

@@ -44,8 +44,9 @@ type Row struct {
 	Name  func(i int) string
 }
 
-// neighbors is the number of rows before and after a name that Apart compares.
-const neighbors = 20
+// neighbors is the number of rows before and after a name with which it is compared:
+// the rows of a page.
+const neighbors = 50
 
 // Apart truncates the name of this row to w cells, apart from the names of the rows
 // near it.
@@ -53,13 +54,29 @@ func (r Row) Apart(s string, w int, ellipsis string) string {
 	if Width(s) <= w {
 		return s
 	}
-	var others []string
+	return Apart(s, w, ellipsis, r.others())
+}
+
+// Start truncates the path of this row at its start to w cells. If the path of a row
+// near it has the same end, the part in which they differ stays visible.
+func (r Row) Start(s string, w int, ellipsis string) string {
+	e := Width(ellipsis)
+	if Width(s) <= w || w <= e {
+		return Start(s, w, ellipsis)
+	}
+	kept := apart(s, w, e, []string{"", last(s, w-e)}, r.others(), alike)
+	return strings.Join(kept, ellipsis)
+}
+
+// others returns the names of the rows near this one.
+func (r Row) others() []string {
+	var names []string
 	for i := max(0, r.At-neighbors); i < min(r.N, r.At+neighbors+1); i++ {
 		if i != r.At {
-			others = append(others, r.Name(i))
+			names = append(names, r.Name(i))
 		}
 	}
-	return Apart(s, w, ellipsis, others)
+	return names
 }
 
 // Apart truncates a file name to w cells as Middle does, unless one of the other
@@ -119,8 +136,12 @@ func alike(name string, kept []string) bool {
 func around(s string, w, e, from, to int) []string {
 	from = len(first(s, Width(s[:start(s, from)]))) // boundaries of whole characters
 	to = end(s, len(cells.Truncate(s, Width(s[:end(s, to)]), "")))
+	room := w - e
+	if f, t := number(s, from, to); Width(s[f:t]) <= room-e {
+		from, to = f, t
+	}
 	head, part, tail := s[:from], s[from:to], s[to:]
-	switch room := w - e; {
+	switch {
 	case Width(part+tail) <= room: // a cut in the shared beginning
 		return []string{first(head, room-Width(part+tail)), part + tail}
 	case Width(head+part) <= room: // a cut in the shared end
@@ -130,6 +151,18 @@ func around(s string, w, e, from, to int) []string {
 	default:
 		return []string{"", first(part, room-e), ""}
 	}
+}
+
+// number extends a range of s to the whole of a number in which it begins or ends.
+func number(s string, from, to int) (int, int) {
+	digit := func(i int) bool { return i >= 0 && i < len(s) && '0' <= s[i] && s[i] <= '9' }
+	for digit(from) && digit(from-1) {
+		from--
+	}
+	for digit(to-1) && digit(to) {
+		to++
+	}
+	return from, to
 }
 
 // differs returns the byte range of s outside of which s and o are the same. A

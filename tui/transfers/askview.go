@@ -77,7 +77,8 @@ func (a *Confirm) list(p *theme.Theme, w, room int) []string {
 		case it.unsized():
 			size = ""
 		}
-		name := pane.Name(p, p.Text, it.Name, w-12, format.Middle)
+		apart := format.Row{At: i, N: len(a.items), Name: func(j int) string { return a.items[j].Name.Distinct() }}.Apart
+		name := pane.Name(p, p.Text, it.Name, w-12, apart)
 		lines = append(lines, p.Pad(name, w-10)+p.Muted.Paint(format.PadLeft(size, 10)))
 	}
 	return lines

@@ -190,18 +190,21 @@ func (p *Pane) name(t *theme.Theme, i, w int, cursor bool) string {
 	}
 	x := p.transfer(i)
 	name, before := safetext.New(base(x)), safetext.New(p.before(x))
-	apart := format.Row{At: i, N: len(p.shown), Name: func(j int) string {
-		if o := p.transfer(j); o != nil {
-			return safetext.New(base(o)).Distinct()
-		}
-		return ""
-	}}.Apart
+	near := func(text func(*download.Transfer) string) format.Row {
+		return format.Row{At: i, N: len(p.shown), Name: func(j int) string {
+			if o := p.transfer(j); o != nil {
+				return safetext.New(text(o)).Distinct()
+			}
+			return ""
+		}}
+	}
+	apart := near(base).Apart
 	if before.Raw() == "" {
 		return pane.Name(t, label, name, w, apart)
 	}
 	room := w - min(format.Width(before.Distinct()), max(w/3, w-format.Width(name.Distinct())))
 	shown := pane.Name(t, label, name, room, apart)
-	return pane.Name(t, t.Muted, before, w-format.Width(shown), format.Start) + shown
+	return pane.Name(t, t.Muted, before, w-format.Width(shown), near(p.before).Start) + shown
 }
 
 // nameWidth returns the cells of the longest name with its path, at most longName.
