@@ -188,13 +188,18 @@ func (p *Pane) Cursor() *tea.Cursor {
 	return tea.NewCursor(promptW+min(p.field.Cells()-left, room-1), 0)
 }
 
-// Status returns the keys of the text field, a failure, or more of the row.
+// FieldKeys implements pane.Fields.
+func (p *Pane) FieldKeys() [][2]string {
+	return [][2]string{{"enter", "find"}, {"up", "earlier entries"}, {"esc", "cancel"}, {"ctrl+u", "empty"}}
+}
+
+// Status returns a failure, or more of the row.
 func (p *Pane) Status(w int) (left, right string) {
 	t, v := p.Env.Theme, p.top()
 	note := t.Muted.Paint("Each query is recorded in the audit log.")
 	switch {
 	case p.typing:
-		return t.Keys(w-2, [2]string{"enter", "find"}, [2]string{"up", "earlier entries"}, [2]string{"esc", "cancel"}), note
+		return note, ""
 	case v == nil:
 		return "", ""
 	case v.problem != "" && v.ans != nil:

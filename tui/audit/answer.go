@@ -77,6 +77,9 @@ const tickEvery = 250 * time.Millisecond
 // of further ones. The function runs in a command.
 func (p *Pane) begin(a *answer, run func(context.Context, question.Progress) (found []answerRow, left int, err error)) tea.Cmd {
 	p.endAnswer()
+	for i := range a.columns {
+		a.columns[i].title = heading(a.columns[i].title)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
 	reached := &atomic.Pointer[time.Time]{}
 	a.cancel, a.reached = cancel, reached
@@ -146,6 +149,25 @@ func byOf(a keys.Action) (event.By, bool) {
 		return event.PerHour, true
 	}
 	return "", false
+}
+
+// heading returns the name of a column of a command as a head of a table on the screen.
+func heading(column string) string {
+	if column == "IP" || column == "" {
+		return column
+	}
+	name, unit, found := strings.Cut(column, " (")
+	name = name[:1] + strings.ToLower(name[1:])
+	if found {
+		name += " (" + unit
+	}
+	return name
+}
+
+// opens reports whether the row under the cursor is a saved question.
+func (a *answer) opens() bool {
+	i := a.list.Cursor()
+	return i >= 0 && i < len(a.rows) && a.rows[i].opens != ""
 }
 
 // groupBy counts the events of the filter by a property.

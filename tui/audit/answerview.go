@@ -37,7 +37,7 @@ func (s answerSource) Draw(i, w int, st rows.State) string {
 		}
 		cut := format.End
 		if strings.Contains(text.String(), "/") {
-			cut = format.Start
+			cut = s.a.apart(i, c)
 		}
 		cell := pane.Name(t, style, text, cw, cut)
 		if s.a.columns[c].right {
@@ -46,6 +46,17 @@ func (s answerSource) Draw(i, w int, st rows.State) string {
 		b.WriteString(t.Pad(cell, cw) + t.Fill.Paint("  "))
 	}
 	return t.Pad(g+b.String(), w)
+}
+
+// apart returns the function that truncates the path of row i in column c, so that it
+// differs from the paths near it.
+func (a *answer) apart(i, c int) func(s string, w int, ellipsis string) string {
+	return format.Row{At: i, N: len(a.rows), Name: func(j int) string {
+		if c >= len(a.rows[j].cells) {
+			return ""
+		}
+		return a.rows[j].cells[c].Distinct()
+	}}.Start
 }
 
 // widths returns the width of each column in w cells; 0 hides it. The widest column
@@ -63,7 +74,7 @@ func (a *answer) widths(w int) []int {
 			}
 		}
 	}
-	const least = 20 // a time is whole
+	least := max(20, w/4) // a time is whole
 	for last := len(out) - 1; ; {
 		total, widest := gutterW, 0
 		for c, n := range out {

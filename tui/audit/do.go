@@ -416,6 +416,14 @@ func (p *Pane) Title() []string {
 	return []string{"Audit log"}
 }
 
+// Label implements pane.Labels.
+func (p *Pane) Label(a keys.Action) string {
+	if a == keys.Enter && p.open == nil && p.answer != nil && p.answer.opens() {
+		return "answer it"
+	}
+	return ""
+}
+
 // Hints returns the keys for the key line, most useful first.
 func (p *Pane) Hints() []keys.Action {
 	switch {
@@ -426,7 +434,11 @@ func (p *Pane) Hints() []keys.Action {
 	case p.grouping:
 		return []keys.Action{keys.GroupWho, keys.GroupFile, keys.GroupFolder, keys.GroupIP, keys.GroupSession, keys.GroupGrant, keys.GroupAgent, keys.GroupDay, keys.GroupHour, keys.Back}
 	case p.answer != nil && p.open == nil:
-		return []keys.Action{keys.Enter, keys.GroupBy, keys.Reload, keys.Back, keys.Help}
+		all := []keys.Action{keys.GroupBy, keys.Reload, keys.Back, keys.Help}
+		if len(p.answer.rows) > 0 {
+			all = append([]keys.Action{keys.Enter}, all...)
+		}
+		return all
 	case p.open != nil:
 		all := []keys.Action{keys.Next, keys.Previous, keys.Person, keys.Touched, keys.OneLogin, keys.CopyPath, keys.Zone}
 		if p.w < 110 {

@@ -179,9 +179,9 @@ func (x *export) view(p *Pane, w, h int) string {
 	if p.filter == "" {
 		filter = t.Text.Paint("all events")
 	}
-	whole := "no, tab adds them: the auditor can then run the filter again"
+	whole := "no; tab adds its other events, to run the filter again"
 	if x.complete {
-		whole = "yes, the auditor can run the filter again (tab)"
+		whole = "yes; the filter can run again on the exported events"
 	}
 	lines := []string{t.Head("Export the events with their proof", "", w, true), "",
 		label("Filter") + filter,

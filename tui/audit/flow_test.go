@@ -46,6 +46,47 @@ func TestTenMinutesAreThirtyRows(t *testing.T) {
 	})
 }
 
+// Paths with the same end are told apart, in the log and in an answer by file.
+func TestPathsWithTheSameEndAreToldApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newProgram(func(w *program) {
+			w.book.events = nil
+			p := w.book.person("ada", "10.4.18.22", now().Add(-20*time.Minute))
+			for year := 2018; year < 2026; year++ {
+				p.record(time.Second, event.Event{Action: event.Download, Purpose: api.PurposeDownload, Bucket: "reports", Outcome: event.Allowed,
+					Key: fmt.Sprintf("accounts/%d/consolidated-statements/ledger.parquet", year)})
+			}
+		})
+		w.log(t, 80, 24)
+		w.filter("who:ada")
+		apart := func(page string, found []string) {
+			t.Helper()
+			seen := map[string]bool{}
+			for _, f := range found {
+				seen[f] = true
+			}
+			if len(seen) != 8 {
+				t.Errorf("%s: %d different paths, not 8:\n%s", page, len(seen), w.Text())
+			}
+		}
+		path := regexp.MustCompile(`(?m)\S+.parquet`)
+		apart("log", path.FindAllString(w.Text(), -1))
+		w.Press("b", "f")
+		w.Wait(time.Second)
+		w.Want(t, "Events by file", "  File ", "First (UTC) 2026-", "enter show its events")
+		apart("answer", path.FindAllString(w.Text(), -1))
+		w.Press("0")
+		w.Wait(time.Second)
+		w.Want(t, "  Key  Name ", "enter answer it")
+		w.Press("esc")
+		w.filter("who:nobody")
+		w.Press("1")
+		w.Wait(time.Second)
+		w.Want(t, "Nothing. The filter matches no such event.")
+		w.Not(t, "enter show its events")
+	})
+}
+
 // A denial in the middle of a download is the outcome of the row.
 func TestRefusalIsNotFoldedAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

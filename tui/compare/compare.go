@@ -236,7 +236,7 @@ func (p *Page) Context() keys.Context { return keys.Compared }
 // View draws the comparison, h lines of w cells.
 func (p *Page) View(w, h int) string {
 	t := p.Env.Theme
-	p.nameW = max(4, w-gutter-wordWidth-2-1-quantity.SizeWidth-2-timeWidth)
+	p.nameW = max(4, w-gutter-wordWidth-2-1-quantity.SizeWidth-2-timeWidth-1)
 	p.list.Resize(w, h-2)
 	head := t.Head("Compared with the local copy", p.total(), w, true)
 	if len(p.rows) == 0 {
@@ -293,6 +293,9 @@ func (p *Page) Status(int) (left, right string) {
 
 // Hints returns the keys for the key line.
 func (p *Page) Hints() []keys.Action {
+	if len(p.rows) == 0 {
+		return []keys.Action{keys.Reload, keys.Back, keys.Help}
+	}
 	return []keys.Action{keys.Download, keys.Enter, keys.Reload, keys.Back, keys.Help}
 }
 

@@ -132,7 +132,7 @@ func (p *Page) Context() keys.Context {
 func (p *Page) View(w, h int) string {
 	p.fresh()
 	t := p.env.Theme
-	p.pathW = max(4, w-gutter-1-quantity.SizeWidth-2-timeWidth)
+	p.pathW = max(4, w-gutter-1-quantity.SizeWidth-2-timeWidth-1)
 	p.list.Resize(w, h-2)
 	head := t.Head(p.heading("Marked"), p.total(), w, true)
 	if len(p.all) == 0 {

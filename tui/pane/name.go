@@ -35,34 +35,39 @@ func Ranges(s, marked theme.Style, text string, ranges [][]int) string {
 	return b.String()
 }
 
-// Wrap breaks a text after every w cells, also within a word. It loses no space.
+// Wrap breaks a text into lines of at most w cells: after a space or a slash in the
+// second half of a line, else within a word. It loses no space.
 func Wrap(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
-	var lines []string
-	var b strings.Builder
-	used := 0
+	var full strings.Builder
+	var escapes [][]int
 	for _, span := range text.DistinctSpans() {
-		style := s
 		if span.Escaped {
-			style = t.Warn
+			escapes = append(escapes, []int{full.Len(), full.Len() + len(span.Text)})
 		}
-		for rest := span.Text; rest != ""; {
-			head := cells.Truncate(rest, w-used, "")
-			b.WriteString(style.Paint(head))
-			used += cells.Width(head)
-			rest = rest[len(head):]
-			if rest == "" {
-				break
-			}
-			if used == 0 {
-				return append(lines, b.String()) // one character is wider than the line
-			}
-			lines = append(lines, b.String())
-			b.Reset()
-			used = 0
-		}
+		full.WriteString(span.Text)
 	}
-	if b.Len() > 0 {
-		lines = append(lines, b.String())
+	var lines []string
+	for from, rest := 0, full.String(); rest != ""; {
+		head := cells.Truncate(rest, w, "")
+		if head == "" {
+			return lines // one character is wider than the line
+		}
+		if at := strings.LastIndexAny(head, " /") + 1; len(head) < len(rest) && 2*cells.Width(head[:at]) > w {
+			head = head[:at]
+		}
+		lines = append(lines, Ranges(s, t.Warn, head, within(escapes, from, from+len(head))))
+		from, rest = from+len(head), rest[len(head):]
 	}
 	return lines
+}
+
+// within returns the parts of ranges that are in [from, to), relative to from.
+func within(ranges [][]int, from, to int) [][]int {
+	var out [][]int
+	for _, r := range ranges {
+		if a, b := max(r[0], from), min(r[1], to); a < b {
+			out = append(out, []int{a - from, b - from})
+		}
+	}
+	return out
 }

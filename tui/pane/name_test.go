@@ -2,6 +2,8 @@ package pane_test
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"unicode"
 
@@ -39,6 +41,33 @@ func TestNamesFitAndStayText(t *testing.T) {
 	}
 	if tried < 46*6*3 {
 		t.Errorf("only %d names were tried", tried)
+	}
+}
+
+// A text breaks after a space or a slash where one is near the end of the line, and no
+// byte is lost.
+func TestWrapBreaksAtSpacesAndSlashes(t *testing.T) {
+	th := theme.New(theme.Options{})
+	for _, row := range []struct {
+		text string
+		w    int
+		want []string
+	}{
+		{"I need the minutes for the audit 2026", 35, []string{"I need the minutes for the audit ", "2026"}},
+		{"allow finance-team company-reports/annual/", 34, []string{"allow finance-team ", "company-reports/annual/"}},
+		{"allow finance-team company-reports/annual/", 36, []string{"allow finance-team company-reports/", "annual/"}},
+		{"a statement-without-a-break-in-its-second-half", 20, []string{"a statement-without-", "a-break-in-its-secon", "d-half"}},
+		{"and\u202e then b", 14, []string{"and\\u{202e} ", "then b"}},
+		{"世界", 1, nil},
+		{"x", 0, nil},
+	} {
+		got := pane.Wrap(th, th.Text, safetext.New(row.text), row.w)
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%q in %d: %q, not %q", row.text, row.w, got, row.want)
+		}
+		if whole := strings.Join(got, ""); row.want != nil && whole != safetext.New(row.text).Distinct() {
+			t.Errorf("%q becomes %q", row.text, whole)
+		}
 	}
 }
 

@@ -154,7 +154,7 @@ func lines(n int) []byte {
 // Each key of the page has its effect.
 func TestKeys(t *testing.T) {
 	p := open(t, "logs/build.log", tuitest.NewFile(lines(60)))
-	p.want("line 1 of 60", "1 range, 9.58 kB of 9.58 kB read; recorded as preview", "text 1 of 2")
+	p.want("line 1 of 60", "1 range, 9.58 kB of 9.58 kB read; recorded as preview", "text, view 1 of 2")
 	p.not("  1  line", "end")
 	p.press("#")
 	p.want("  1  line", " 20  line")
@@ -175,10 +175,10 @@ func TestKeys(t *testing.T) {
 	p.press("n")
 	p.want("match 1 of 6")
 	p.press("v")
-	p.want("hex 2 of 2", "6c 69 6e 65")
+	p.want("hex, view 2 of 2", "6c 69 6e 65")
 	p.not("match")
 	p.press("v")
-	p.want("text 1 of 2")
+	p.want("text, view 1 of 2")
 	p.press("L")
 	if got := p.said(); got != "All of this file is shown." {
 		t.Errorf("L is answered by %q", got)

@@ -164,7 +164,7 @@ func (p *Pane) View(w, h int) string {
 	if p.doc != nil {
 		note = p.doc.Kind
 		if len(p.views) > 1 {
-			note += fmt.Sprintf(", %s %d of %d", p.now().name(), p.at+1, len(p.views))
+			note += fmt.Sprintf(", %s, view %d of %d", p.now().name(), p.at+1, len(p.views))
 		}
 	}
 	title := p.Title()
