@@ -79,7 +79,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 		size = quantity.Size(e.Size)
 	}
 	how, style := state(t, e)
-	cut := format.Row{At: i, N: len(p.state.Entries), Name: func(j int) string { return path(p.at(j)).Distinct() }}.Apart
+	cut := format.Row{At: i, N: len(p.state.Entries), Name: func(j int) string { return path(p.at(j)).Distinct() }}.Start
 	var b strings.Builder
 	b.WriteString(mark + t.Fill.Paint(" "))
 	b.WriteString(t.Muted.Paint(format.PadRight(p.when(e.At), p.timeW)) + t.Fill.Paint("  "))

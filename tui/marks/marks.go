@@ -104,7 +104,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 	if !e.Modified.IsZero() {
 		mod = format.DateTime(e.Modified.In(p.env.Zone))
 	}
-	cut := format.Row{At: i, N: len(p.all), Name: func(j int) string { return path(p.all[j]).Distinct() }}.Apart
+	cut := format.Row{At: i, N: len(p.all), Name: func(j int) string { return path(p.all[j]).Distinct() }}.Start
 	var b strings.Builder
 	b.WriteString(mark + t.Mark.Paint(t.Glyphs.Mark) + t.Fill.Paint(" "))
 	b.WriteString(t.Pad(pane.Name(t, name, path(e), p.pathW, cut), p.pathW))

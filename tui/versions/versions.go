@@ -59,6 +59,7 @@ type Page struct {
 	copying bool     // after y
 	marked  []string // version IDs, at most two
 	idW     int      // cells
+	noteW int // cells of the longest note
 }
 
 // page is a page of versions.
@@ -124,7 +125,6 @@ func (s source) Need(_, to int) tea.Cmd {
 const (
 	gutter    = 3
 	timeWidth = 19
-	noteWidth = 16
 )
 
 func (s source) Draw(i, w int, st rows.State) string {
@@ -140,7 +140,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 	}
 	id := format.End(safetext.Line(v.Version), p.idW, t.Glyphs.Ellipsis)
 	line := cursor + mark + t.Fill.Paint(" ") + style.Paint(format.PadRight(p.when(v), timeWidth)+format.PadLeft(size, 1+quantity.SizeWidth)) +
-		t.Muted.Paint("  "+format.PadRight(note(v), noteWidth)+"  "+id)
+		t.Muted.Paint("  "+format.PadRight(note(v), p.noteW)+"  "+id)
 	return t.Pad(line, w)
 }
 
@@ -180,7 +180,11 @@ func (p *Page) Context() keys.Context {
 // View draws the versions, h lines of w cells.
 func (p *Page) View(w, h int) string {
 	t := p.Env.Theme
-	p.idW = max(4, w-gutter-timeWidth-1-quantity.SizeWidth-2-noteWidth-2)
+	p.noteW = 0
+	for _, v := range p.all {
+		p.noteW = max(p.noteW, format.Width(note(v)))
+	}
+	p.idW = max(4, w-gutter-timeWidth-1-quantity.SizeWidth-2-p.noteW-2)
 	p.list.Resize(w, h-2)
 	head := t.Head("Versions of "+p.File.Name.Distinct(), p.total(), w, true)
 	if len(p.all) == 0 {
@@ -197,7 +201,7 @@ func (p *Page) View(w, h int) string {
 		}
 		return head + "\n" + strings.Join(pane.Center(lines, w, h-1), "\n")
 	}
-	columns := strings.Repeat(" ", gutter) + format.PadRight("Modified", timeWidth) + format.PadLeft("Size", 1+quantity.SizeWidth) + "  " + format.PadRight("", noteWidth) + "  Version"
+	columns := strings.Repeat(" ", gutter) + format.PadRight("Modified", timeWidth) + format.PadLeft("Size", 1+quantity.SizeWidth) + "  " + format.PadRight("", p.noteW) + "  Version"
 	return head + "\n" + t.Pad(t.Muted.Paint(format.End(columns, w, "")), w) + "\n" + p.list.View()
 }
 
