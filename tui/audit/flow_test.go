@@ -82,7 +82,7 @@ func TestPathsWithTheSameEndAreToldApart(t *testing.T) {
 		w.filter("who:nobody")
 		w.Press("1")
 		w.Wait(time.Second)
-		w.Want(t, "Nothing. The filter matches no such event.")
+		w.Want(t, "No event of this filter belongs here.")
 		w.Not(t, "enter show its events")
 	})
 }

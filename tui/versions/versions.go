@@ -59,7 +59,7 @@ type Page struct {
 	copying bool     // after y
 	marked  []string // version IDs, at most two
 	idW     int      // cells
-	noteW int // cells of the longest note
+	noteW   int      // cells of the longest note
 }
 
 // page is a page of versions.
