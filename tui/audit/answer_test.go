@@ -47,7 +47,7 @@ func TestGroupBy(t *testing.T) {
 // The keys 1 to 9 answer the saved questions about the filter.
 func TestSavedQuestions(t *testing.T) {
 	for key, want := range map[string][]string{
-		"1": {"Denied decisions by person", "DENIED", "alan", "416", "ada"},
+		"1": {"Denied decisions by person", "Denied", "alan", "416", "ada"},
 		"2": {"Downloads by person", "ada", "20.5 GB"},
 		"3": {"Addresses of a person that were not seen before", "192.0.2.77"},
 		"4": {"Sessions with their sign-in and their end", "s-ada7q4k", "signed out"},
