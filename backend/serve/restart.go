@@ -110,7 +110,7 @@ func nextKey(c Config, n int, d Deps) (*checkpoint.Signer, error) {
 		return nil, fmt.Errorf("reading the key of the old log: %w", err)
 	}
 	if n > api.MaxRestarts {
-		return nil, fmt.Errorf("the log was restarted %d times: move its files away, and have everybody trust the server again", n-1)
+		return nil, fmt.Errorf("the log was restarted %d times: move its files away, and let each person trust the server again with usher configure", n-1)
 	}
 	name := strings.TrimSuffix(old.Name(), fmt.Sprintf("/%d", n-1))
 	if err := createKey(c.AuditKey+nextSuffix, fmt.Sprintf("%s/%d", name, n), d.Rand); err != nil {
