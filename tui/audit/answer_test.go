@@ -47,13 +47,13 @@ func TestGroupBy(t *testing.T) {
 // The keys 1 to 9 answer the saved questions about the filter.
 func TestSavedQuestions(t *testing.T) {
 	for key, want := range map[string][]string{
-		"1": {"Denied decisions by person", "Denied", "alan", "416", "ada"},
+		"1": {"Denied decisions by person", "Denied  ", "alan", "416", "ada"},
 		"2": {"Downloads by person", "ada", "20.5 GB"},
 		"3": {"Addresses of a person that were not seen before", "192.0.2.77"},
 		"4": {"Sessions with their sign-in and their end", "s-ada7q4k", "signed out"},
-		"5": {"More than 100 files by one person in an hour", "No event of this filter belongs here."},
+		"5": {"More than 100 files by one person in an hour", "No event of the filter is of this kind."},
 		"6": {"without a reported end", "consolidation-workbook-final-v7.xlsx"},
-		"7": {"Events between 19:00 and 07:00 UTC", "No event of this filter belongs here."},
+		"7": {"Events between 19:00 and 07:00 UTC", "No event of the filter is of this kind."},
 		"8": {"Changes of grants and of group memberships", "grants-changed"},
 		"9": {"Reads of the log", "grace"},
 	} {
@@ -63,7 +63,7 @@ func TestSavedQuestions(t *testing.T) {
 			w.Press(key)
 			w.Wait(time.Second)
 			w.Want(t, want...)
-			if strings.Contains(w.Text(), "No event of this filter belongs here.") {
+			if strings.Contains(w.Text(), "No event of the filter is of this kind.") {
 				return
 			}
 			w.Press("enter")

@@ -163,7 +163,7 @@ func (a *answer) empty(p *Pane) (say string, hints [][2]string) {
 	case a.problem != "":
 		say, hints = a.problem, [][2]string{hint(keys.Reload, "try again"), hint(keys.Back, "back")}
 	default:
-		say, hints = "No event of this filter belongs here.", [][2]string{hint(keys.Back, "back")}
+		say, hints = "No event of the filter is of this kind.", [][2]string{hint(keys.Back, "back")}
 	}
 	return say, hints
 }

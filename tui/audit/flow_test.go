@@ -82,7 +82,7 @@ func TestPathsWithTheSameEndAreToldApart(t *testing.T) {
 		w.filter("who:nobody")
 		w.Press("1")
 		w.Wait(time.Second)
-		w.Want(t, "No event of this filter belongs here.")
+		w.Want(t, "No event of the filter is of this kind.")
 		w.Not(t, "enter show its events")
 	})
 }
