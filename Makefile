@@ -204,7 +204,7 @@ pictures: ## The pictures of the README, and bin/auditor.gif, rendered by VHS
 	CGO_ENABLED=0 $(GO) build -o bin/usher .
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	PATH="$$PWD/bin:$$PATH" vhs docs/auditor.tape
-	@for f in browser:128 reader:32 audit:128 event:128 verify:128; do \
+	@for f in browser:128 reader:48 audit:128 event:128 verify:128; do \
 	  ffmpeg -v error -y -i bin/$${f%:*}.png -vf "split[a][b];[a]palettegen=max_colors=$${f#*:}[p];[b][p]paletteuse=dither=none" docs/$${f%:*}.png || exit 1; \
 	done
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }

@@ -32,9 +32,9 @@ func TestLogFileOnTheScreen(t *testing.T) {
 	w.Close() // no server answers from here on
 
 	s, _ := open(t, nil, 120, 40, "audit", "--file", export, "--screen")
-	s.shows("export whole: ", "verified with the key in the file itself", "session-start", "evidence.tar")
+	s.shows("export whole: ", " events, by the key in the file", "session-start", "evidence.tar")
 	s.keys("b", "w")
-	s.shows("Events by who", "S3 SENT", "no log")
+	s.shows("Events by who", "S3 sent", "no log")
 	s.keys("enter")
 	s.shows("who:")
 	s.keys("esc")

@@ -84,5 +84,9 @@ func (a *app) checkCopy(ctx context.Context, from auditFile) (LogState, error) {
 // exportState describes an export, which was verified when it was opened.
 func exportState(file *evidence.File, key *checkpoint.Verifier) LogState {
 	r := file.Report
-	return LogState{Text: fmt.Sprintf("export whole: %s of a log of %s, %s", quantity.Plural(int(r.Events), "event", "events"), quantity.Count(r.Head.Size), ofKey(key))}
+	by := "by your key"
+	if key == nil {
+		by = "by the key in the file; --key compares it with yours"
+	}
+	return LogState{Text: fmt.Sprintf("export whole: %s of %s events, %s", quantity.Count(r.Events), quantity.Count(r.Head.Size), by)}
 }

@@ -169,7 +169,7 @@ func fileWhy(a keys.Action) string {
 	case keys.SaveLog:
 		return "This log is a file. An export is made from the log of a server."
 	case keys.OpenProof:
-		return "This log is a file, and its verification is in the head. All facts: usher audit verify FILE."
+		return "This log is a file. All facts: usher audit verify FILE (the result is above)."
 	case keys.Follow:
 		return "This log is a file, so no events follow."
 	case keys.OwnReads:

@@ -164,7 +164,10 @@ func (p *Pane) View(w, h int) string {
 	if p.doc != nil {
 		note = p.doc.Kind
 		if len(p.views) > 1 {
-			note += fmt.Sprintf(", %s, view %d of %d", p.now().name(), p.at+1, len(p.views))
+			if name := p.now().name(); !strings.HasSuffix(note, " "+name) {
+				note += ", " + name
+			}
+			note += fmt.Sprintf(", view %d of %d", p.at+1, len(p.views))
 		}
 	}
 	title := p.Title()
