@@ -51,6 +51,8 @@ func TestLogFileOnTheScreen(t *testing.T) {
 	s.shows("Leaf", "index ")
 	s.keys("esc")
 	s.shows("newest first")
+	s.keys("esc")
+	s.shows("q ends usher")
 	s.keys("q")
 	if code := s.quits(); code != 0 {
 		t.Errorf("exit code %d", code)

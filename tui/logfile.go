@@ -62,6 +62,7 @@ type LogFile struct {
 	dialog dialog.Dialog
 	typed  typed
 	say    pane.Say
+	last   keys.Action
 }
 
 // NewLogFile returns the program. Nothing runs until Init.
@@ -124,8 +125,11 @@ func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case pane.Copy:
 		m.say = pane.Say{Text: safetext.New(copyLead(m.deps.Lines) + msg.Text.Raw())}
 		return m, tea.SetClipboard(msg.Text.String())
-	case pane.Close:
-		return m, tea.Quit
+	case pane.Close: // esc goes back, and never quits
+		if m.last == keys.Quit {
+			return m, tea.Quit
+		}
+		m.say = pane.Say{Text: safetext.New("This is the only page. " + m.env.Keys.Shown(m.page.Context(), keys.Quit) + " ends usher.")}
 	case dialog.Show:
 		m.dialog = msg.Dialog
 	case dialog.Hide:
@@ -188,6 +192,7 @@ func (m *LogFile) press(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *LogFile) act(a keys.Action) tea.Cmd {
+	m.last = a
 	switch a {
 	case keys.Help:
 		m.dialog = help.NewKeys("Keys in "+where(m.page), m.env.Keys, m.page.Context(), elsewhere)

@@ -246,7 +246,7 @@ func TestRollbackShowsTheFirstReason(t *testing.T) {
 	if _, err := deployer(t, a, p2).Deploy(t.Context(), deploy.Options{Program: bundle(t, arm)}); err != nil {
 		t.Fatal(err)
 	}
-	if a.Count("DeleteStack") != 1 || !p2.has("rests") || len(a.People) != 1 {
+	if a.Count("DeleteStack") != 1 || !p2.has("resources are removed") || len(a.People) != 1 {
 		t.Errorf("%d deletions, %+v", a.Count("DeleteStack"), p2.lines)
 	}
 }

@@ -457,5 +457,8 @@ func (p *Pane) Hints() []keys.Action {
 	case p.w < 170:
 		all = all[:min(8, len(all))]
 	}
+	if p.File { // the only page
+		return append(all, keys.Quit, keys.Help)
+	}
 	return append(all, keys.Back, keys.Help)
 }

@@ -208,7 +208,30 @@ func (d Deps) make(ctx context.Context, r Request) Result {
 	if left := len(r.Files) - len(r.objects()); left > 0 && out.Err == nil && !r.takesFolders() {
 		out.Notes = append(out.Notes, safetext.New(quantity.Plural(left, "folder is", "folders are")+" left out: only a file has one."))
 	}
+	if out.Err == nil {
+		out.alike(r.Files)
+	}
 	return out
+}
+
+// mostNotes is the largest number of files with a note of the same kind.
+const mostNotes = 3
+
+// alike adds a note for each file whose name looks like another one: the copied text is
+// exact, so it has no marks in it.
+func (r *Result) alike(files []File) {
+	n := 0
+	for _, f := range files {
+		name := safetext.New(f.path().String())
+		if name.Distinct() == name.String() {
+			continue
+		}
+		if n++; n > mostNotes {
+			r.Notes = append(r.Notes, safetext.New("More names have characters that look like others."))
+			return
+		}
+		r.Notes = append(r.Notes, safetext.New("This name has characters that look like others: "+name.Raw()))
+	}
 }
 
 func lines(files []File, one, many string, text func(File) string) Result {
@@ -257,11 +280,10 @@ func (d Deps) links(ctx context.Context, files []File, one, many string, text fu
 
 // note adds the failure of one file. The first few have a line.
 func (r *Result) note(path string, err error, n int) {
-	const most = 3
 	switch {
-	case n <= most:
+	case n <= mostNotes:
 		r.Notes = append(r.Notes, safetext.New(path+": "+pane.Sentence(err, "the server").Raw()))
-	case n == most+1:
+	case n == mostNotes+1:
 		r.Notes = append(r.Notes, safetext.New("More files have none."))
 	}
 }

@@ -85,7 +85,7 @@ func (p *Page) content(w int) string {
 	t := p.env.Theme
 	var out []string
 	for _, n := range p.r.Notes {
-		for _, l := range format.Wrap(n.String(), w-2) {
+		for _, l := range format.Wrap(n.Distinct(), w-2) {
 			out = append(out, " "+t.Warn.Paint(l))
 		}
 	}

@@ -238,7 +238,7 @@ func (p *Pane) whyNot(a keys.Action) string {
 		}
 	case keys.Enter:
 		if p.around() == nil {
-			return "Show the files: this row is one transfer."
+			return "Show the files: only a group of transfers has rows of its own."
 		}
 	case keys.Pause, keys.Again, keys.KeepBoth, keys.Remove, keys.ThisFirst, keys.Later, keys.Sooner, keys.Folder, keys.CopyPath:
 		switch {
