@@ -9,7 +9,7 @@ import (
 	"usher/tui/keys"
 )
 
-// A copied path is exact. A note tells it from the path that looks like it.
+// A copied path is exact. A note marks the characters that imitate others.
 func TestNamesThatLookAlikeHaveANote(t *testing.T) {
 	for key, noted := range map[string]string{
 		"payroll.csv":        "",
