@@ -83,6 +83,7 @@ func faultySinks(t *testing.T, file string) (sinks []serve.Sink, causes map[stri
 	add("hanging", "deadline", true, "https://", func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
+		panic(http.ErrAbortHandler) // a return would be an answer, which can arrive
 	})
 	return append(sinks, serve.Sink{Name: "file", To: "file:" + file}), causes
 }
