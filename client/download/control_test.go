@@ -44,7 +44,7 @@ func TestPauseResume(t *testing.T) {
 	dir, queue := scratch(t), filepath.Join(scratch(t), "queue")
 	e := w.engine(func(c *Config) { c.QueueFile = queue })
 	id := e.Add(w.request("b/k", dir))[0]
-	eventually(t, "half", func() bool { return find(t, e, id).Done > 200_000 })
+	eventually(t, "half", func() bool { return find(t, e, id).Fetched > 200_000 })
 	if again := e.Add(w.request("b/k", dir))[0]; again != id {
 		t.Error("the same request was queued twice")
 	}
@@ -164,7 +164,7 @@ func TestCancel(t *testing.T) {
 	dir := scratch(t)
 	e := w.engine()
 	ids := e.Add(w.request("b/k", dir), w.request("b/l", dir))
-	eventually(t, "half", func() bool { return find(t, e, ids[0]).Done > 200_000 && find(t, e, ids[1]).Done > 200_000 })
+	eventually(t, "half", func() bool { return find(t, e, ids[0]).Fetched > 200_000 && find(t, e, ids[1]).Fetched > 200_000 })
 	e.Cancel(ids[0])
 	e.Pause(ids[1])
 	wait(t, e)

@@ -36,12 +36,14 @@ func (e *Engine) Forget() error {
 func (e *Engine) forgetParts(t *transfer) {
 	used := e.inUse()
 	delete(used, objectID{t.req.Bucket, t.req.Key})
+	if t.unnamed() != nil {
+		return
+	}
+	req, segs := t.req, t.segs // a walk that ends changes the request
 	e.wg.Add(1)
 	go func() {
 		defer e.wg.Done()
-		if t.unnamed() == nil {
-			e.dropParts(t.req, t.segs, used)
-		}
+		e.dropParts(req, segs, used)
 	}()
 }
 
