@@ -137,21 +137,21 @@ NORACE_TESTS := \
 space := $(subst ,, )
 NORACE := ^($(subst $(space),|,$(strip $(NORACE_TESTS))))$$
 
-# The packages with goroutines or shared memory. No other one can have a race.
-SHARED = $$($(GO) list -f '{{.ImportPath}} {{.Dir}}' $(PKGS) | while read -r name dir; do \
-  grep -lE '^[[:space:]]*go |\.Go\(|"sync"|"sync/atomic"| chan ' "$$dir"/*.go | grep -qv '_test\.go$$' && echo "$$name"; done | grep -v '^usher/tui')
+# The packages with goroutines or shared memory, a line each. No other one can have a race.
+SHARED = $(GO) list -f '{{.ImportPath}} {{.Dir}}' $(PKGS) | while read -r name dir; do \
+  ! grep -lE '^[[:space:]]*go |\.Go\(|"sync"|"sync/atomic"| chan ' "$$dir"/*.go | grep -qv '_test\.go$$' || echo "$$name"; done
 
-# Of the largest packages, make race plays the tests of many callers at once, of
+# The sandbox is raced by the tests that use it. Of the largest packages, make race plays the tests of many callers at once, of
 # restarts and of removals; make soak plays all.
 LARGE := usher/backend usher/backend/serve usher/backend/audit/sqlite
-MANY  := Fleet|Revocation|Removal|ManyConnections|EveryURLIsOnRecord|Killed|Flood|Bounded|LeaveSlots|During|BudgetOf|TestSuite$$|Appends|Backup|Checkpoints|UnderLoad|Deadline|Interrupts|Survive|Witness|Health|EachServer|ReadAgain|SeriesNeeds|Sinks
+MANY  := Fleet|Revocation|Removal|ManyConnections|EveryURLIsOnRecord|Killed|Flood|Bounded|LeaveSlots|During|TestSuite$$|Appends|Backup|Checkpoints|UnderLoad|Deadline|Survive|Witness|Health|EachServer|ReadAgain|SeriesNeeds|Sinks
 
 race: ## The same under the race detector (needs a C compiler)
-	$(GO) test -p 3 -timeout 20m -race -short -vet=off -skip '$(NORACE)' . $$(echo $(SHARED) | tr ' ' '\n' | grep -vxF $(LARGE:%=-e %))
+	$(GO) test -p 3 -timeout 20m -race -short -vet=off -skip '$(NORACE)' . $$($(SHARED) | grep -vE '^usher/(tui|backend/sandbox)(/|$$)' | grep -vxF $(LARGE:%=-e %))
 	$(GO) test -p 3 -timeout 20m -race -short -vet=off -run '$(MANY)' -skip '$(NORACE)' $(LARGE)
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
 	@# one context of the race detector, which crashes it now and then.
-	$(GO) test -timeout 20m -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui/...
+	$(GO) test -timeout 20m -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui ./tui/transfers/... $$($(SHARED) | grep '^usher/tui/')
 
 test-rig: ## usher and its sandbox with independent servers and clients (needs node, npm, tmux, boto3)
 	cd backend/sandbox/rig && ./run
@@ -185,6 +185,7 @@ soak: ## The long versions: big objects, many kills (needs what test-rig needs)
 	@# The scenes in three terminals and in tmux.
 	USHER_SCENES=all $(GO) test -count=1 -timeout 10m -parallel 6 -run '^TestScene(FirstMorning|NightlyBuild|Train|Pipeline|QuartersEnd|WhoTouchedThis|SomebodyLeaves|MovedAndBack|WhyCantI|HostileNames)$$' .
 	$(GO) test -timeout 60m -race -short -vet=off . ./client/... ./session/... ./backend/...
+	$(GO) test -timeout 60m -race -short -vet=off -cpu 1 ./tui/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 120m -run '^(TestAmazonLambda|TestMoto|TestXterm)'
 
