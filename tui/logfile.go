@@ -62,7 +62,7 @@ type LogFile struct {
 	dialog dialog.Dialog
 	typed  typed
 	say    pane.Say
-	last   keys.Action
+	last   keys.Action // of the last key
 }
 
 // NewLogFile returns the program. Nothing runs until Init.

@@ -189,7 +189,7 @@ func (a *accessRequest) leave() tea.Cmd {
 		return nil
 	}
 	a.cancel()
-	const say = "The server may have taken it already. usher access request --list shows your requests, and so does this dialog."
+	const say = "The server may have done this already. usher access request --list shows your requests, and so does this dialog."
 	return pane.Send(pane.Say{Text: safetext.New(say), Tone: pane.Warning})
 }
 

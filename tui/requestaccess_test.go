@@ -225,10 +225,10 @@ func TestRequestAccessOnce(t *testing.T) {
 		w.Press("R")
 		w.Wait(2 * time.Second)
 		w.Press("enter", "esc")
-		w.Want(t, "The server may have taken it already.")
+		w.Want(t, "The server may have done this already.")
 		w.Not(t, "Request access")
 		w.Press("R", "esc")
-		w.Not(t, "may have taken it")
+		w.Not(t, "may have done this")
 	})
 	m, err := keys.New(keys.Default()...)
 	if err != nil {

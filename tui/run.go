@@ -28,9 +28,10 @@ var errGone = errors.New("the terminal is gone")
 func Run(ctx context.Context, p linear.Program, t Terminal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// A signal cancels ctx (client/cli), which ends the program.
-	// The first frame follows the first tick, by which Bubble Tea enters the alternate screen.
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithFPS(120)}
+	options := []tea.ProgramOption{
+		tea.WithContext(ctx), tea.WithoutSignalHandler(), // a signal cancels ctx (client/cli)
+		tea.WithFPS(120), // Bubble Tea enters the alternate screen at its first tick
+	}
 	if runtime.GOOS != "windows" {
 		options = append(options, tea.WithInput(&input{File: t.In, gone: func() { cancel(errGone) }}))
 	}

@@ -217,20 +217,15 @@ func (d Deps) make(ctx context.Context, r Request) Result {
 // mostNotes is the largest number of files with a note of the same kind.
 const mostNotes = 3
 
-// alike adds a note for each file whose name looks like another one: the copied text is
-// exact, so it has no marks in it.
+// alike adds a note for each file whose name can be taken for another one: the copied
+// text is exact, so it has no marks in it.
 func (r *Result) alike(files []File) {
 	n := 0
 	for _, f := range files {
-		name := safetext.New(f.path().String())
-		if name.Distinct() == name.String() {
-			continue
+		if remarks := f.Key.Remarks(); len(remarks) > 0 {
+			n++
+			r.note(n, f.path().String()+": "+strings.Join(remarks, " "), "More names have such characters.")
 		}
-		if n++; n > mostNotes {
-			r.Notes = append(r.Notes, safetext.New("More names have characters that look like others."))
-			return
-		}
-		r.Notes = append(r.Notes, safetext.New("This name has characters that look like others: "+name.Raw()))
 	}
 }
 
@@ -262,7 +257,7 @@ func (d Deps) links(ctx context.Context, files []File, one, many string, text fu
 	for _, l := range made {
 		if l.Err != nil {
 			failed++
-			out.note(l.Path.String(), l.Err, failed)
+			out.failed(failed, l.Path.String(), l.Err)
 			continue
 		}
 		if life == 0 || l.Life < life {
@@ -278,14 +273,19 @@ func (d Deps) links(ctx context.Context, files []File, one, many string, text fu
 	return out
 }
 
-// note adds the failure of one file. The first few have a line.
-func (r *Result) note(path string, err error, n int) {
+// note adds the nth note of a kind. After the first few, one line stands for the rest.
+func (r *Result) note(n int, text, more string) {
 	switch {
 	case n <= mostNotes:
-		r.Notes = append(r.Notes, safetext.New(path+": "+pane.Sentence(err, "the server").Raw()))
+		r.Notes = append(r.Notes, safetext.New(text))
 	case n == mostNotes+1:
-		r.Notes = append(r.Notes, safetext.New("More files have none."))
+		r.Notes = append(r.Notes, safetext.New(more))
 	}
+}
+
+// failed adds the note about the nth file without a text.
+func (r *Result) failed(n int, path string, err error) {
+	r.note(n, path+": "+pane.Sentence(err, "the server").Raw(), "More files have none.")
 }
 
 // sums fetches the stored checksums of files. A text of several has their paths.
@@ -308,7 +308,7 @@ func (d Deps) sums(ctx context.Context, files []File) Result {
 		switch sum := facts[i].Checksum; {
 		case errs[i] != nil:
 			failed++
-			out.note(path, errs[i], failed)
+			out.failed(failed, path, errs[i])
 		case sum == nil:
 			out.Notes = append(out.Notes, safetext.New(path+": no checksum is stored."))
 		case len(files) == 1:

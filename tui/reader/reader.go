@@ -3,8 +3,9 @@
 //
 // The page opens with one release, which the server records as a preview. It shows the
 // number of its ranges, bytes and releases. More than preview.Free bytes are fetched
-// only after a question that names the number, and that opens only on a key press. The same holds for Diff, the page that
-// compares two versions of a file, with one release of each.
+// only after a question that names the number, and that opens only on a key press. The
+// same holds for Diff, the page that compares two versions of a file, with one release
+// of each.
 //
 // Methods do no I/O: one command at a time reads. All texts of a file are escaped where
 // they are drawn (segment.go).

@@ -180,10 +180,6 @@ func (p *Page) Context() keys.Context {
 // View draws the versions, h lines of w cells.
 func (p *Page) View(w, h int) string {
 	t := p.Env.Theme
-	p.noteW = 0
-	for _, v := range p.all {
-		p.noteW = max(p.noteW, format.Width(note(v)))
-	}
 	p.idW = max(4, w-gutter-timeWidth-1-quantity.SizeWidth-2-p.noteW-2)
 	p.list.Resize(w, h-2)
 	head := t.Head("Versions of "+p.File.Name.Distinct(), p.total(), w, true)
@@ -378,7 +374,7 @@ func (p *Page) Handle(msg tea.Msg) tea.Cmd {
 		if p.err = m.err; m.err != nil {
 			if m.first && pane.Code(m.err) == api.NotFound { // no row of a file without access stays
 				p.all, p.next, p.marked = nil, "", nil
-				p.list.Changed()
+				p.changed()
 			}
 			return pane.Send(pane.Failed{Err: m.err, On: pane.Target{Bucket: p.File.Bucket, Key: p.File.Key}.Text()})
 		}
@@ -388,7 +384,7 @@ func (p *Page) Handle(msg tea.Msg) tea.Cmd {
 		} else {
 			p.all = append(p.all, *m.versions...)
 		}
-		p.list.Changed()
+		p.changed()
 		return tea.Batch(p.list.Need(), pane.Send(pane.Answered{}), p.unmarkAbsent())
 	case pane.Restyled:
 		p.list.Changed()

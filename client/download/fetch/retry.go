@@ -119,7 +119,7 @@ func (r *retry) judgeS3(ctx context.Context, s3 *s3Error) error {
 	if s3.retryAfter > 0 {
 		pause = min(s3.retryAfter, r.t.RetryAfter)
 	}
-	r.events.Notify(Event{Text: "The storage limits the rate of requests; trying again."})
+	r.events.Notify(Event{Text: "The storage can't answer at the moment; trying again."})
 	return r.sleep(ctx, pause)
 }
 

@@ -74,10 +74,10 @@ func TestRetry(t *testing.T) {
 		{name: "no object", err: &s3Error{status: 404}, ends: &api.Error{Code: api.NotFound}},
 		{name: "an archive", err: &s3Error{status: 403, code: archivedCode}, ends: &api.Error{Code: api.ObjectArchived}},
 		{name: "no right to the key", err: &s3Error{status: 400, code: "KMS.DisabledException"}, ends: &api.Error{Code: api.StorageRefused}},
-		{name: "an error of the storage", err: &s3Error{status: 500}, pause: 1, text: "The storage limits the rate of requests; trying again.", retries: 1},
-		{name: "slow down", err: &s3Error{status: 503}, pause: 1, text: "The storage limits the rate of requests; trying again.", retries: 1, slower: 1},
-		{name: "slow down, with a time", err: &s3Error{status: 429, retryAfter: 9 * time.Second}, pause: 9 * time.Second, text: "The storage limits the rate of requests; trying again.", retries: 1, slower: 1},
-		{name: "slow down, with an hour", err: &s3Error{status: 503, retryAfter: time.Hour}, pause: time.Minute, text: "The storage limits the rate of requests; trying again.", retries: 1, slower: 1},
+		{name: "an error of the storage", err: &s3Error{status: 500}, pause: 1, text: "The storage can't answer at the moment; trying again.", retries: 1},
+		{name: "slow down", err: &s3Error{status: 503}, pause: 1, text: "The storage can't answer at the moment; trying again.", retries: 1, slower: 1},
+		{name: "slow down, with a time", err: &s3Error{status: 429, retryAfter: 9 * time.Second}, pause: 9 * time.Second, text: "The storage can't answer at the moment; trying again.", retries: 1, slower: 1},
+		{name: "slow down, with an hour", err: &s3Error{status: 503, retryAfter: time.Hour}, pause: time.Minute, text: "The storage can't answer at the moment; trying again.", retries: 1, slower: 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p := newPolicy()
