@@ -88,7 +88,7 @@ func (p *Pane) closed(m closed) {
 }
 
 // requestRow draws a request in a list of w cells. The function cut truncates the path.
-func (c *builder) requestRow(strong theme.Style, r *request, w int, cut func(string, int, string) string) {
+func (c *builder) requestRow(strong theme.Style, r *request, w int, cut format.Cut) {
 	person, path, reason := requestW(w)
 	c.name(strong, r.user, person, format.End)
 	c.name(c.t.Text, r.at.Text(), path, cut)

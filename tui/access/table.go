@@ -47,7 +47,7 @@ func (s source) Draw(i, w int, st rows.State) string {
 
 // apart returns the function that truncates the path of line i, so that it differs
 // from the paths near it.
-func (s source) apart(i int) func(string, int, string) string {
+func (s source) apart(i int) format.Cut {
 	return format.Row{At: i, N: len(s.v.lines), Name: func(j int) string {
 		switch l := s.v.lines[j]; {
 		case l.grant != nil:
@@ -134,7 +134,7 @@ func (c *builder) painted(s string, w int) {
 	c.b.WriteString(c.t.Pad(s, max(0, w)))
 }
 
-func (c *builder) name(s theme.Style, x safetext.Text, w int, cut func(string, int, string) string) {
+func (c *builder) name(s theme.Style, x safetext.Text, w int, cut format.Cut) {
 	c.painted(pane.Name(c.t, s, x, max(0, w), cut), w)
 }
 

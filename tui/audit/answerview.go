@@ -50,7 +50,7 @@ func (s answerSource) Draw(i, w int, st rows.State) string {
 
 // apart returns the function that truncates the path of row i in column c, so that it
 // differs from the paths near it.
-func (a *answer) apart(i, c int) func(s string, w int, ellipsis string) string {
+func (a *answer) apart(i, c int) format.Cut {
 	return format.Row{At: i, N: len(a.rows), Name: func(j int) string {
 		if c >= len(a.rows[j].cells) {
 			return ""

@@ -84,7 +84,7 @@ func (p *Pane) detailLines(t *theme.Theme, e *entry, w int) []string {
 	text := func(s string) func(int) string {
 		return func(w int) string { return t.Text.Paint(format.End(s, w, t.Glyphs.Ellipsis)) }
 	}
-	name := func(x safetext.Text, cut func(string, int, string) string) func(int) string {
+	name := func(x safetext.Text, cut format.Cut) func(int) string {
 		return func(w int) string { return pane.Name(t, t.Text, x, w, cut) }
 	}
 	why, reason := p.reason(worst)

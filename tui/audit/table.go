@@ -173,7 +173,7 @@ func (p *Pane) outcome(t *theme.Theme, f *fact) string {
 
 // apart returns the function that truncates the path of line i, so that it differs
 // from the paths near it.
-func (p *Pane) apart(i int) func(s string, w int, ellipsis string) string {
+func (p *Pane) apart(i int) format.Cut {
 	return format.Row{At: i, N: len(p.lines), Name: func(j int) string {
 		e := p.entry(j)
 		if e == nil || !p.log.facts[e.members[0]].named {
@@ -185,7 +185,7 @@ func (p *Pane) apart(i int) func(s string, w int, ellipsis string) string {
 
 // pathCell draws the path, truncated by cut, or the subject of an event without a
 // path.
-func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int, cut func(s string, w int, ellipsis string) string) string {
+func (p *Pane) pathCell(t *theme.Theme, style theme.Style, f *fact, w int, cut format.Cut) string {
 	switch {
 	case f.named:
 		return pane.Name(t, style, f.path, w, cut)

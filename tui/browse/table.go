@@ -142,7 +142,7 @@ func (p *Pane) gutter(t *theme.Theme, st rows.State, marked bool) string {
 
 // apart returns the function that truncates the name of visible row i, so that it
 // differs from the rows near it.
-func (p *Pane) apart(i int) func(s string, w int, ellipsis string) string {
+func (p *Pane) apart(i int) format.Cut {
 	return format.Row{At: i, N: len(p.view), Name: func(j int) string {
 		if p.view[j] < 0 {
 			return ""
@@ -153,7 +153,7 @@ func (p *Pane) apart(i int) func(s string, w int, ellipsis string) string {
 
 // paintName draws a name, truncated by cut, with the matches of the filter
 // underlined.
-func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry, cut func(s string, w int, ellipsis string) string) string {
+func (p *Pane) paintName(t *theme.Theme, s theme.Style, e Entry, cut format.Cut) string {
 	if e.Name.IsZero() { // an object with content whose key is the folder's prefix
 		return pane.Name(t, s, safetext.New("./"), p.cols.name, format.Middle)
 	}

@@ -163,7 +163,7 @@ func (n node) shown() safetext.Text {
 
 // apart returns the function that truncates the name of node i, so that it differs
 // from the names near it.
-func (t *tree) apart(i int) func(s string, w int, ellipsis string) string {
+func (t *tree) apart(i int) format.Cut {
 	return format.Row{At: i, N: len(t.nodes), Name: func(j int) string { return t.nodes[j].shown().Distinct() }}.Apart
 }
 

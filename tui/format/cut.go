@@ -37,6 +37,9 @@ func middle(s string, w int, ellipsis string) []string {
 	return []string{first(s, w-Width(ellipsis)-Width(tail)), tail}
 }
 
+// Cut truncates a text to w cells, as Start, Middle and End do.
+type Cut func(s string, w int, ellipsis string) string
+
 // Row is the place of a name in a list: row At of N. Name returns the name of another
 // row, or "" for a row without one.
 type Row struct {

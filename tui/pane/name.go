@@ -5,6 +5,7 @@ import (
 
 	"usher/backend/safetext"
 	"usher/client/cells"
+	"usher/tui/format"
 	"usher/tui/theme"
 )
 
@@ -12,7 +13,7 @@ import (
 // file names, format.Start for paths, format.End for people. Characters that make
 // two names look the same are escaped. Escapes have the style of a warning, so that
 // no name can imitate them.
-func Name(t *theme.Theme, s theme.Style, text safetext.Text, w int, cut func(string, int, string) string) string {
+func Name(t *theme.Theme, s theme.Style, text safetext.Text, w int, cut format.Cut) string {
 	full := text.Distinct()
 	shown := cut(full, w, t.Glyphs.Ellipsis)
 	if full == text.Raw() {
