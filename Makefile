@@ -69,7 +69,6 @@ NORACE_TESTS := \
   TestControls \
   TestTheSuiteFindsBrokenStores \
   TestStoresDisagreeWithoutRows \
-  TestTheScriptOfTheDocs \
   TestScreens \
   TestProductionGraph \
   TestImportsPointDownwards \
@@ -78,39 +77,14 @@ NORACE_TESTS := \
   TestOneWayToAURL \
   TestFetchReleasesNothing \
   TestArchitectureNames \
-  TestBytesOfAnEvent \
-  TestTampering \
-  TestSuiteInShortPages \
-  TestADeletionNeedsItsEvent \
   TestShellsComplete \
   TestCommandsEscapeTheirOutput \
   TestBrokenFiles \
-  TestExportTakesConstantMemory \
   TestASinkOfAFileSurvivesKills \
-  TestContentsAreSafe \
   TestDebugHasNoSecret \
-  TestEachColumnIsCompared \
-  TestAnUnreadableLogIsAFault \
-  TestAnOlderCopy \
-  TestOneMeasure \
   TestSearch \
-  TestStorageOutcomes \
-  TestListOutcomes \
-  TestBucketOfAnotherAccount \
-  TestRoundTripsOfAColdServer \
-  TestHostileTokensOnEveryVerb \
-  TestAccessIsRequestedAndApproved \
-  TestNoRecordNoURL \
-  TestSuiteWithInterruptions \
-  TestADictionaryOfAFailedTransaction \
-  TestPrune \
-  TestVerifyFindsOldDamage \
-  TestVerifyFigures \
   TestStoresAgree \
   TestSuiteWithIndex \
-  TestFilesHaveTheFormatOfTheirName \
-  TestSumsAreCorrect \
-  TestBigObjectConstants \
   TestExamplesRun \
   TestScripts \
   TestComplianceChecks \
@@ -124,14 +98,8 @@ NORACE_TESTS := \
   TestScene[A-Za-z0-9]* \
   TestSandbox \
   TestReleasesWithFaultySinks \
-  TestGroupsChangeWhileTheLogCannotBeRead \
-  TestNoRecordNoRequest \
-  TestNoRecordNoWithdrawal \
-  TestDisabledPersonCannotFillTheLog \
   TestEveryAcknowledgedEventSurvivesKill9 \
   TestASinkOfTablesSurvivesKills \
-  TestHeldEventsAreCopied \
-  TestExpiredEventsAreDeleted \
   TestDeployAndLogin \
   TestRandomKeys
 space := $(subst ,, )
@@ -141,12 +109,12 @@ NORACE := ^($(subst $(space),|,$(strip $(NORACE_TESTS))))$$
 SHARED = $(GO) list -f '{{.ImportPath}} {{.Dir}}' $(PKGS) | while read -r name dir; do \
   ! grep -lE '^[[:space:]]*go |\.Go\(|"sync"|"sync/atomic"| chan ' "$$dir"/*.go | grep -qv '_test\.go$$' || echo "$$name"; done
 
-# The sandbox is raced by the tests that use it. Of the largest packages, make race plays the tests of many callers at once, of
-# restarts and of removals; make soak plays all.
+# The tests that use the sandbox race it. Of the largest packages, make race plays the
+# tests of many callers at once, of restarts and of removals; make soak plays all.
 LARGE := usher/backend usher/backend/serve usher/backend/audit/sqlite
 MANY  := Fleet|Revocation|Removal|ManyConnections|EveryURLIsOnRecord|Killed|Flood|Bounded|LeaveSlots|During|TestSuite$$|Appends|Backup|Checkpoints|UnderLoad|Deadline|Survive|Witness|Health|EachServer|ReadAgain|SeriesNeeds|Sinks
 
-race: ## The same under the race detector (needs a C compiler)
+race: ## The tests of what can have a race, under the race detector (needs a C compiler)
 	$(GO) test -p 3 -timeout 20m -race -short -vet=off -skip '$(NORACE)' . $$($(SHARED) | grep -vE '^usher/(tui|backend/sandbox)(/|$$)' | grep -vxF $(LARGE:%=-e %))
 	$(GO) test -p 3 -timeout 20m -race -short -vet=off -run '$(MANY)' -skip '$(NORACE)' $(LARGE)
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
