@@ -273,7 +273,7 @@ func (d Deps) links(ctx context.Context, files []File, one, many string, text fu
 	return out
 }
 
-// note adds the nth note of a kind. After the first few, one line stands for the rest.
+// note adds the nth note of a kind. The first few have a line each, and all others one.
 func (r *Result) note(n int, text, more string) {
 	switch {
 	case n <= mostNotes:

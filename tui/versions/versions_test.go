@@ -118,6 +118,18 @@ func TestVersionsAreRequestedAgain(t *testing.T) {
 	p.count("marked", 0)
 }
 
+// The response to an earlier request does not replace the versions of a later one.
+func TestALateResponseIsDropped(t *testing.T) {
+	s := &server{ids: []string{"old"}}
+	p := newPage(t, s)
+	early := p.Opened()
+	late := early() // the response, not handled yet
+	s.ids = []string{"new", "old"}
+	p.do(keys.Reload)
+	p.Handle(late)
+	p.count("new", 1)
+}
+
 // An error of a repeated request has its sentence above the rows, unless there is no
 // access any more: no row stays.
 func TestVersionsFailAgain(t *testing.T) {
