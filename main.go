@@ -10,11 +10,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/term"
@@ -25,11 +23,7 @@ import (
 	"usher/backend/event"
 	"usher/backend/serve"
 	"usher/client/cli"
-	"usher/client/download"
-	"usher/client/history"
 	"usher/session"
-	"usher/session/browser"
-	"usher/session/keyring"
 	"usher/tui"
 )
 
@@ -38,7 +32,12 @@ func main() {
 		serveDeps().Log.Error("this build of usher does not run on AWS Lambda: use the one with the tags nosandbox,lambda.norpc (make lambda)")
 		os.Exit(api.ExitUsage)
 	}
-	os.Exit(cli.Main(context.Background(), program(), os.Args[1:]))
+	// The start allocates some megabytes that stay in use. A collection of garbage would
+	// only delay it.
+	usual := debug.SetGCPercent(400)
+	p := program()
+	p.Started = func() { debug.SetGCPercent(usual) }
+	os.Exit(cli.Main(context.Background(), p, os.Args[1:]))
 }
 
 // program returns the commands with this process as their environment.
@@ -51,6 +50,7 @@ func program() cli.Program {
 		Folders: session.DefaultFolders(),
 		Getenv:  os.Getenv,
 		Now:     time.Now,
+		Started: func() {},
 		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		InTTY: isTTY(os.Stdin), OutTTY: isTTY(os.Stdout), ErrTTY: isTTY(os.Stderr),
 		ReadPassword: func() (string, error) {
@@ -229,48 +229,18 @@ func terminalOf(s cli.Screen) tui.Terminal {
 }
 
 // browse runs the full-screen program.
-func browse(ctx context.Context, b cli.Browser) error {
-	person, _, _ := b.Session.Person()
-	gate := b.Watch.Gate(b.Client)
-	ended := &past{b: b}
-	engine, err := download.NewPerUser(person.Sub, func(owner string) (*download.Engine, error) {
-		c := download.Config{
-			Releaser: gate, Lister: gate, S3Hosts: b.Profile.Config.S3Hosts, Report: true, Limit: b.Limit,
-			AllowHTTP: strings.HasPrefix(b.Profile.Server, "http://"), // loopback only: profiles accept no other
+func browse(ctx context.Context, s cli.Start) error {
+	var parts browserParts
+	err := tui.Start(ctx, tui.StartPage{Server: s.Server, Load: func(ctx context.Context, show func(string)) (*tui.Model, error) {
+		b, err := s.Load(ctx, show)
+		if err != nil {
+			return nil, err
 		}
-		if owner != "" {
-			c.QueueFile = b.Folders.QueueFile(b.Profile, owner)
-			if !b.Fresh {
-				c.Finished = ended.record(owner)
-			}
-		}
-		return download.New(c)
-	})
-	if err != nil {
-		return fmt.Errorf("starting the browser: %w", err)
-	}
-	notice, err := tui.ParseNotice(b.Notify, os.Getenv("TERM"))
-	if err != nil {
-		return err
-	}
-	deps := tui.Wire(b.Client, b.Session, engine, tui.Environment{
-		Profile: b.Profile, Folders: b.Folders, Keyring: keyring.New(os.Getenv), Path: b.Path, Downloads: b.Downloads, Version: version,
-		Random: rand.Reader, Now: time.Now, Getenv: os.Getenv, Taskbar: cli.Taskbar(os.Getenv),
-		OpenURL: browser.Real(runtime.GOOS, os.Getenv).Open, Watch: b.Watch, Notice: notice, Theme: b.Theme, Screen: tui.Screen(b.Screen), History: func(person string) history.State { return ended.of(person).Load() }, Fresh: b.Fresh,
-	})
-	for _, p := range b.Accounts {
-		deps.Demo = append(deps.Demo, tui.DemoAccount(p.Username, p.Password, p.About(), p.SSOOnly, func() string { return b.CodeNow(p.Username) }))
-	}
-	model, err := tui.New(deps)
-	if err == nil {
-		err = tui.Run(ctx, model, terminalOf(b.Screen))
-	}
-	if cerr := engine.Close(); err == nil {
+		err = parts.build(b)
+		return parts.model, err
+	}}, terminalOf(s.Screen))
+	if cerr := parts.close(); err == nil {
 		err = cerr
-	}
-	ended.flush()
-	if model != nil {
-		_ = model.Close() // the browser has named the reason, if places cannot be stored
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -28,35 +28,38 @@ var errGone = errors.New("the terminal is gone")
 func Run(ctx context.Context, p linear.Program, t Terminal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	options := []tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithoutSignalHandler(), // a signal cancels ctx (client/cli)
-		tea.WithFPS(120), // Bubble Tea enters the alternate screen at its first tick
+	if t.Lines {
+		out := linear.NewOutput(t.Out)
+		// Bubble Tea's own output, such as queries of the terminal, goes nowhere.
+		options := append(optionsOf(ctx, cancel, t), tea.WithOutput(io.Discard), tea.WithColorProfile(colorprofile.NoTTY), tea.WithFPS(1))
+		_, err := tea.NewProgram(linear.New(p, out), options...).Run()
+		out.End("usher has ended.")
+		return ended(ctx, err)
 	}
+	painter, program := painted(ctx, cancel, p, t)
+	defer painter.Close()
+	_, err := program.Run()
+	return ended(ctx, err)
+}
+
+// painted returns the program of a model on the screen, and its painter.
+func painted(ctx context.Context, cancel context.CancelCauseFunc, m tea.Model, t Terminal) (*paint.Painter, *tea.Program) {
+	// Windows Terminal misplaces the cursor in a scrolling region:
+	// https://github.com/microsoft/terminal/issues/19016
+	painter := paint.New(t.Out, runtime.GOOS != "windows")
+	return painter, painter.Program(m, optionsOf(ctx, cancel, t)...)
+}
+
+func optionsOf(ctx context.Context, cancel context.CancelCauseFunc, t Terminal) []tea.ProgramOption {
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler()} // a signal cancels ctx (client/cli)
 	if runtime.GOOS != "windows" {
 		options = append(options, tea.WithInput(&input{File: t.In, gone: func() { cancel(errGone) }}))
 	}
-	var model tea.Model = p
-	var out *linear.Output
-	if t.Lines {
-		out = linear.NewOutput(t.Out)
-		model = linear.New(p, out)
-		// Bubble Tea's own output, such as queries of the terminal, goes nowhere.
-		options = append(options, tea.WithOutput(io.Discard), tea.WithColorProfile(colorprofile.NoTTY), tea.WithFPS(1))
-	}
-	var program *tea.Program
-	if t.Lines {
-		program = tea.NewProgram(model, options...)
-	} else {
-		// Windows Terminal misplaces the cursor in a scrolling region:
-		// https://github.com/microsoft/terminal/issues/19016
-		painter := paint.New(t.Out, runtime.GOOS != "windows")
-		defer painter.Close()
-		program = painter.Program(model, options...)
-	}
-	_, err := program.Run()
-	if out != nil {
-		out.End("usher has ended.")
-	}
+	return options
+}
+
+// ended returns the error of a program.
+func ended(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(cause, errGone) {
 		return cause
 	}

@@ -115,6 +115,9 @@ usher audit who:ada since:24h
 func (a *app) run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.ran = true
+		if cmd.HasParent() { // the browser shows its start page before
+			a.Started()
+		}
 		return f(cmd, args)
 	}
 }
@@ -158,10 +161,20 @@ type connection struct {
 // connect returns a connection to the chosen server, after a check that its
 // configuration is the trusted one.
 func (a *app) connect(ctx context.Context) (connection, error) {
-	p, err := a.Folders.Resolve(ctx, a.profile, a.server, a.Getenv)
+	p, err := a.resolve(ctx)
 	if err != nil {
 		return connection{}, err
 	}
+	return a.connectProfile(ctx, p)
+}
+
+// resolve returns the profile of the command line.
+func (a *app) resolve(ctx context.Context) (session.Profile, error) {
+	return a.Folders.Resolve(ctx, a.profile, a.server, a.Getenv)
+}
+
+// connectProfile is connect for a profile.
+func (a *app) connectProfile(ctx context.Context, p session.Profile) (connection, error) {
 	trusted := p.Config.AuditLog.Key
 	transport := a.transport()
 	if !p.Transient { // a transient profile was just discovered
@@ -336,14 +349,15 @@ func (a *app) browse(cmd *cobra.Command, args []string) error {
 		}
 		return usagef("The browser needs a terminal. To list a folder without one, run %s", list)
 	}
-	conn, err := a.connect(cmd.Context())
+	p, err := a.resolve(cmd.Context())
 	if err != nil {
 		return err
 	}
-	return a.open(cmd.Context(), conn, path, "", RunningDemo{})
+	return a.open(cmd.Context(), p, path, "", RunningDemo{})
 }
 
-func (a *app) open(ctx context.Context, conn connection, path, downloads string, demo RunningDemo) error {
+// open opens the browser. The connection is made behind its start page.
+func (a *app) open(ctx context.Context, p session.Profile, path, downloads string, demo RunningDemo) error {
 	preset, err := a.inForce()
 	if err != nil {
 		return err
@@ -364,9 +378,20 @@ func (a *app) open(ctx context.Context, conn connection, path, downloads string,
 		}
 		downloads = filepath.Join(home, "usher")
 	}
-	return a.Browse(client.WithWait(ctx, a.debugWait), Browser{ // the screen shows waits itself
-		Profile: conn.profile, Session: conn.session, Client: conn.client, Watch: conn.watch, Folders: a.Folders,
-		Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
-		Theme: preset.Theme, Notify: preset.Notify, Screen: a.screenOf(preset), Limit: limit, Fresh: a.fresh,
-	})
+	screen := a.screenOf(preset)
+	defer a.note.release()
+	load := func(ctx context.Context, show func(string)) (Browser, error) {
+		a.Started()
+		if show != nil {
+			a.note.hold(show)
+		}
+		conn, err := a.connectProfile(client.WithWait(ctx, a.waits), p)
+		return Browser{
+			Profile: conn.profile, Session: conn.session, Client: conn.client, Watch: conn.watch, Folders: a.Folders,
+			Path: path, Accounts: demo.Facts.People, CodeNow: demo.CodeNow, Downloads: downloads,
+			Theme: preset.Theme, Notify: preset.Notify, Screen: screen, Limit: limit, Fresh: a.fresh,
+		}, err
+	}
+	// The browser shows the waits of its calls itself.
+	return a.Browse(client.WithWait(ctx, a.debugWait), Start{Server: hostOf(p), Screen: screen, Load: load})
 }

@@ -26,13 +26,14 @@ type Program struct {
 	Folders session.Folders     // configuration and state
 	Getenv  func(string) string // os.Getenv
 	Now     func() time.Time    // time.Now
+	Started func()              // a command begins; of the browser, after its start page
 
 	In                    io.Reader
 	Out, Err              io.Writer
 	InTTY, OutTTY, ErrTTY bool
 
 	ReadPassword func() (string, error)                                                            // one line from the terminal, without echo
-	Browse       func(ctx context.Context, b Browser) error                                        // the full-screen program
+	Browse       func(ctx context.Context, s Start) error                                          // the full-screen program
 	BrowseLog    func(ctx context.Context, l LogScreen) error                                      // the full-screen page of a log in a file
 	CheckKeys    func(map[string][]string) error                                                   // of other keys of actions
 	Demo         func(ctx context.Context, o DemoOptions) (RunningDemo, error)                     // sandbox and backend in this process
@@ -49,6 +50,15 @@ type Program struct {
 	Reindex      func(ctx context.Context, config string, progress func(hour time.Time)) error     // rebuilds the index of a log in DynamoDB
 	Deployer     Deployer
 	Users        func(ctx context.Context, o PoolOptions) (People, error) // opens a user pool with AWS credentials
+}
+
+// Start is the start of the full-screen program.
+type Start struct {
+	Server string // the name on the start page
+	Screen Screen
+	// Load connects to the server. Show shows a sentence about a wait on the start
+	// page; nil: there is none.
+	Load func(ctx context.Context, show func(sentence string)) (Browser, error)
 }
 
 // Browser holds the dependencies of the full-screen program.
@@ -179,7 +189,7 @@ func (p Program) check() error {
 		missing bool
 	}{
 		{"Version", p.Version == ""}, {"Folders", p.Folders.Config == "" || p.Folders.State == ""},
-		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil},
+		{"Getenv", p.Getenv == nil}, {"Now", p.Now == nil}, {"Started", p.Started == nil},
 		{"In", p.In == nil}, {"Out", p.Out == nil}, {"Err", p.Err == nil},
 		{"ReadPassword", p.ReadPassword == nil}, {"Browse", p.Browse == nil}, {"BrowseLog", p.BrowseLog == nil}, {"Demo", p.Demo == nil}, {"Serve", p.Serve == nil},
 		{"Check", p.Check == nil}, {"Backup", p.Backup == nil}, {"Verify", p.Verify == nil}, {"VerifyExport", p.VerifyExport == nil}, {"OpenLog", p.OpenLog == nil}, {"Policy", p.Policy == nil}, {"Restart", p.Restart == nil}, {"Witness", p.Witness == nil},

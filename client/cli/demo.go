@@ -113,11 +113,11 @@ func (a *app) demo(ctx context.Context, o DemoOptions, serve bool) (err error) {
 		return nil // ended by a signal
 	}
 	a.Folders, a.server, a.profile = demo.Folders, demo.Server, ""
-	conn, err := a.connect(ctx)
+	p, err := a.resolve(ctx)
 	if err != nil {
 		return err
 	}
-	return a.open(ctx, conn, "", filepath.Join(demo.Facts.Dir, "downloads"), demo)
+	return a.open(ctx, p, "", filepath.Join(demo.Facts.Dir, "downloads"), demo)
 }
 
 // showCodes prints the code of each account that needs one, until ctx ends. So

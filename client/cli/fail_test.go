@@ -138,10 +138,10 @@ func TestDebugKeepsSecrets(t *testing.T) {
 
 func TestProgramNamesMissingParts(t *testing.T) {
 	whole := Program{
-		Version: "1.0.0", Folders: session.Folders{Config: "c", State: "s"}, Getenv: func(string) string { return "" }, Now: time.Now,
+		Version: "1.0.0", Folders: session.Folders{Config: "c", State: "s"}, Getenv: func(string) string { return "" }, Now: time.Now, Started: func() {},
 		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{},
 		ReadPassword: func() (string, error) { return "", nil },
-		Browse:       func(context.Context, Browser) error { return nil },
+		Browse:       func(context.Context, Start) error { return nil },
 		BrowseLog:    func(context.Context, LogScreen) error { return nil },
 		Demo:         func(context.Context, DemoOptions) (RunningDemo, error) { return RunningDemo{}, nil },
 		Serve:        func(context.Context, ServeOptions) error { return nil },

@@ -33,7 +33,12 @@ type waitNote struct {
 	shown  bool
 	shared bool // progress lines show the note
 	timer  *time.Timer
+	screen func(text string) // shows the note while a screen is open; nil: none is
+	kept   []byte            // output for after the screen
 }
+
+// mostKept is the most bytes of output that are kept for after a screen.
+const mostKept = 64 << 10
 
 func newWaitNote(to io.Writer, now func() time.Time) *waitNote {
 	return &waitNote{to: to, now: now, since: now()}
@@ -46,7 +51,36 @@ func (n *waitNote) Write(p []byte) (int, error) {
 	if !n.shared {
 		n.remove()
 	}
+	if n.screen != nil {
+		n.kept = append(n.kept, p[:min(len(p), mostKept-len(n.kept))]...)
+		return len(p), nil
+	}
 	return n.to.Write(p)
+}
+
+// hold keeps all output until release, because a screen is open. The screen shows the
+// note by show; "" removes the note. It does nothing without a terminal.
+func (n *waitNote) hold(show func(text string)) {
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.remove()
+	n.screen = show
+}
+
+// release writes the kept output.
+func (n *waitNote) release() {
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.remove()
+	n.screen = nil
+	_, _ = n.to.Write(n.kept)
+	n.kept = nil
 }
 
 // Fd returns the descriptor of the terminal.
@@ -111,6 +145,9 @@ func (n *waitNote) show() {
 	defer n.mu.Unlock()
 	switch {
 	case n.text == "" || n.shared || n.shown:
+	case n.screen != nil:
+		n.screen(n.text)
+		n.shown = true
 	case n.lines:
 		_, _ = fmt.Fprintln(n.to, n.text)
 		n.shown = true
@@ -126,7 +163,10 @@ func (n *waitNote) remove() {
 		n.timer.Stop()
 		n.timer = nil
 	}
-	if n.shown && !n.lines {
+	switch {
+	case n.shown && n.screen != nil:
+		n.screen("")
+	case n.shown && !n.lines:
 		_, _ = fmt.Fprint(n.to, "\r"+ansi.EraseLineRight)
 	}
 	n.text, n.shown, n.since = "", false, n.now()

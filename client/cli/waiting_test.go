@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -134,4 +135,41 @@ func TestSlowCallNote(t *testing.T) {
 			t.Errorf("after it: %q", got)
 		}
 	})
+}
+
+// While a screen is open, the note is on the screen, and other output waits for its end.
+func TestWaitNoteOnAScreen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var term strings.Builder
+		n := newWaitNote(&term, time.Now)
+		var shown []string
+		n.hold(func(text string) { shown = append(shown, text) })
+		a := &app{note: n}
+		a.waits(client.Wait{Code: api.StorageUnavailable, For: time.Second})
+		time.Sleep(quietWait)
+		synctest.Wait()
+		n.Write([]byte("old\n"))
+		done := n.waiting("idp.example.com")
+		time.Sleep(slowCall)
+		synctest.Wait()
+		done()
+		if want := []string{storageWaits, "", waitingFor("idp.example.com"), ""}; !slices.Equal(shown, want) {
+			t.Errorf("the screen showed %q, want %q", shown, want)
+		}
+		if got := term.String(); got != "" {
+			t.Errorf("beside the screen: %q", got)
+		}
+		n.Write(make([]byte, mostKept))
+		n.release()
+		if got := term.String(); !strings.HasPrefix(got, "old\n") || len(got) != mostKept {
+			t.Errorf("after the screen: %d bytes, %.9q", len(got), got)
+		}
+		n.Write([]byte("new\n"))
+		if got := term.String(); !strings.HasSuffix(got, "new\n") {
+			t.Errorf("no output after the screen")
+		}
+	})
+	var none *waitNote // no terminal
+	none.hold(nil)
+	none.release()
 }

@@ -8,7 +8,8 @@
 // possible (pen.go), and scrolls rows that moved (scroll.go).
 //
 // All output of Bubble Tea passes Write, which reads the state of the screen from it:
-// whether the alternate screen is in use, and when it was erased.
+// whether the alternate screen is in use, and when it was erased. Only for the first
+// frame the painter itself enters the alternate screen, as Bubble Tea waits for a tick.
 package paint
 
 import (
@@ -31,6 +32,16 @@ const Interval = 8 * time.Millisecond
 // after a change of its size.
 const resizing = 100 * time.Millisecond
 
+// phase is the state of the terminal's screen.
+type phase int
+
+const (
+	untouched phase = iota
+	ahead           // the painter entered the alternate screen, Bubble Tea did not yet
+	entered         // Bubble Tea is in the alternate screen
+	left            // or has left it; only Bubble Tea enters it again
+)
+
 // Painter draws the frames of one program. See New.
 type Painter struct {
 	out    io.Writer
@@ -40,16 +51,17 @@ type Painter struct {
 	once   sync.Once
 
 	mu      sync.Mutex // also of the order of the writes
-	open    bool       // the alternate screen is in use
-	held    time.Time  // no frame before, unless the screen is erased
-	rest    time.Time  // no frame before, since the last one
-	erase   bool       // the content of the screen is unknown
-	pending bool       // view is not drawn yet
+	phase   phase
+	held    time.Time // no frame before, unless the screen is erased
+	rest    time.Time // no frame before, since the last one
+	erase   bool      // the content of the screen is unknown
+	pending bool      // view is not drawn yet
 	view    tea.View
 	w, h    int
 	sync    bool
 	mode    string // a sequence before the next frame
 	profile colorprofile.Profile
+	colors  bool         // profile is the terminal's
 	shown   tea.Position // of the last text cursor
 	visible bool         // the text cursor is
 	shape   int          // of the text cursor (DECSCUSR), 0: the terminal's
@@ -73,8 +85,11 @@ func (p *Painter) Program(m tea.Model, options ...tea.ProgramOption) *tea.Progra
 func (p *Painter) Close() {
 	p.once.Do(func() { close(p.stop) })
 	p.mu.Lock()
-	p.open = false
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	if p.phase == ahead { // Bubble Tea leaves only what it entered
+		_, _ = p.out.Write([]byte(ansi.ResetModeAltScreenSaveCursor + ansi.SetModeTextCursorEnable))
+	}
+	p.phase = left
 }
 
 // model shows the views of a model through the painter, and an empty one to Bubble Tea.
@@ -105,7 +120,7 @@ func (p *Painter) observe(msg tea.Msg) {
 		p.w, p.h = msg.Width, msg.Height
 		p.held, p.erase = time.Now().Add(resizing), true
 	case tea.ColorProfileMsg:
-		p.profile = msg.Profile
+		p.profile, p.colors = msg.Profile, true
 	case tea.ModeReportMsg:
 		switch msg.Mode {
 		case ansi.ModeSynchronizedOutput:
@@ -169,7 +184,14 @@ func (p *Painter) sleep(d time.Duration) bool {
 func (p *Painter) frame() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.open || !p.pending || p.w <= 0 || p.h <= 0 {
+	if !p.pending || p.w <= 0 || p.h <= 0 {
+		return 0
+	}
+	if p.phase == untouched && p.colors && p.view.AltScreen {
+		p.mode = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeTextCursorEnable + p.mode
+		p.phase, p.erase, p.held = ahead, true, time.Time{}
+	}
+	if p.phase != ahead && p.phase != entered {
 		return 0
 	}
 	if d := max(time.Until(p.held), time.Until(p.rest)); d > 0 {
@@ -193,14 +215,21 @@ func (p *Painter) Write(b []byte) (int, error) {
 		_, _ = p.out.Write([]byte(ansi.SetCursorStyle(0)))
 		p.shape = 0
 	}
-	n, err := p.out.Write(b)
+	joins := p.phase == ahead && enter >= 0
+	n, err := len(b), error(nil)
+	if joins { // the first frame stays
+		rest := bytes.ReplaceAll(b, []byte(ansi.SetModeAltScreenSaveCursor), nil)
+		_, err = p.out.Write(bytes.ReplaceAll(rest, []byte(ansi.EraseEntireScreen), nil))
+	} else {
+		n, err = p.out.Write(b)
+	}
 	switch {
 	case leave > enter:
-		p.open = false
+		p.phase = left
 	case enter >= 0:
-		p.open, p.erase, p.visible = true, true, false // Bubble Tea hides the cursor
+		p.phase, p.erase, p.visible = entered, !joins, false // Bubble Tea hides the cursor
 	}
-	erased := bytes.Contains(b, []byte(ansi.EraseEntireScreen))
+	erased := !joins && bytes.Contains(b, []byte(ansi.EraseEntireScreen))
 	if erased {
 		p.blank()
 		p.erase, p.held = false, time.Time{}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
@@ -280,6 +281,58 @@ func TestFirstFrameIsImmediate(t *testing.T) {
 			t.Errorf("%d writes at rest", n)
 		}
 	})
+}
+
+// The first frame is on the screen before any time has passed. Bubble Tea enters the
+// alternate screen later, at its first tick, and neither enters nor erases it again.
+func TestFirstFrameWaitsForNoTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScreen(30, 3)
+		p := New(s, true)
+		defer p.Close()
+		program := p.Program(counter{}, tea.WithInput(nil), tea.WithWindowSize(30, 3), tea.WithEnvironment([]string{"TERM=xterm", "SSH_TTY=x"}), tea.WithoutSignalHandler())
+		done := make(chan error)
+		go func() { _, err := program.Run(); done <- err }()
+		synctest.Wait()
+		if got := s.Render(); !strings.Contains(got, "pressed 0") {
+			t.Errorf("the screen shows %q", got)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := s.Render(); !strings.Contains(got, "pressed 0") {
+			t.Errorf("the screen shows %q after the first tick", got)
+		}
+		program.Quit()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for sequence, name := range map[string]string{ansi.SetModeAltScreenSaveCursor: "entered", ansi.EraseEntireScreen: "erased", ansi.ResetModeAltScreenSaveCursor: "left"} {
+			if n := strings.Count(s.output(), sequence); n != 1 {
+				t.Errorf("the alternate screen was %s %d times", name, n)
+			}
+		}
+	})
+}
+
+// A program that ends before the first tick of Bubble Tea leaves the alternate screen.
+// No frame is drawn before the colors of the terminal are known.
+func TestCloseLeavesTheAlternateScreen(t *testing.T) {
+	s := newScreen(30, 3)
+	p := New(s, true)
+	p.observe(tea.WindowSizeMsg{Width: 30, Height: 3})
+	p.show(counter{}.View())
+	if got := s.output(); got != "" {
+		t.Errorf("output without colors: %q", got)
+	}
+	p.observe(tea.ColorProfileMsg{Profile: colorprofile.ANSI})
+	p.show(counter{}.View())
+	if got := s.output(); !strings.HasPrefix(got, ansi.SetModeAltScreenSaveCursor) || !strings.Contains(got, "pressed 0") {
+		t.Errorf("the first frame is %q", got)
+	}
+	p.Close()
+	if got := s.output(); !strings.HasSuffix(got, ansi.ResetModeAltScreenSaveCursor+ansi.SetModeTextCursorEnable) {
+		t.Errorf("after the end: %q", got)
+	}
 }
 
 // The screen is drawn again after it was erased and after a change of its size.
