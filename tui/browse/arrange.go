@@ -1,6 +1,7 @@
 package browse
 
 import (
+	"maps"
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
@@ -19,17 +20,32 @@ const inline = 4000
 
 // arrange filters and sorts the whole listing. The cursor stays on its row.
 func (p *Pane) arrange() tea.Cmd {
+	p.learn()
+	return p.refilter()
+}
+
+// learn updates the facts of the order. They stay the same while nothing has changed:
+// with other facts, all rows are sorted again.
+func (p *Pane) learn() {
+	var now facts
+	if p.arr.needs(byLocal) {
+		now.local = p.localRanks()
+	}
+	if p.arr.needs(bySize) {
+		now.sums = p.sums()
+	}
+	old := p.arr.facts
+	if old == nil || !maps.Equal(old.local, now.local) || !maps.Equal(old.sums, now.sums) {
+		p.arr.facts = &now
+	}
+}
+
+// refilter shows the listing after a change of the filter only.
+func (p *Pane) refilter() tea.Cmd {
 	p.savePosition()
 	p.arrGen++
 	p.busy, p.grew = false, false
 	p.arr.words = words(p.filter)
-	p.arr.sums, p.arr.local = nil, nil
-	if p.arr.needs(byLocal) {
-		p.arr.local = p.localRanks()
-	}
-	if p.arr.needs(bySize) {
-		p.arr.sums = p.sums()
-	}
 	l, a, gen := p.now(), p.arr, p.arrGen
 	if l.n <= inline {
 		p.setView(l.arrange(a))
@@ -68,11 +84,8 @@ func (p *Pane) setView(view []int32) {
 	p.localDue = p.arr.needs(byLocal)
 	p.findSpan()
 	if p.here.cursor != "" {
-		for i, r := range view {
-			if r >= 0 && l.name(r) == p.here.cursor {
-				at, found = i, true
-				break
-			}
+		if i := l.indexIn(view, p.here.cursor); i >= 0 {
+			at, found = i, true
 		}
 	}
 	p.table.Changed()

@@ -83,7 +83,8 @@ func (p *page) matches(words []word, yield func(i int)) {
 	if w.by.cased {
 		text = p.names
 	}
-	for i, off := 0, 0; i < len(p.rows); {
+	for i := 0; i < len(p.rows); i++ {
+		off := int(p.rows[i].off)
 		at := strings.Index(text[off:], w.literal)
 		if at < 0 {
 			return
@@ -91,11 +92,10 @@ func (p *page) matches(words []word, yield func(i int)) {
 		for at += off; i+1 < len(p.rows) && int(p.rows[i+1].off) <= at; {
 			i++
 		}
-		if p.fits(i, words) {
+		r := &p.rows[i]
+		// The names of a page of which a part was cut off are still there, without a row.
+		if at <= int(r.off)+int(r.name) && p.fits(i, words) {
 			yield(i)
-		}
-		if i++; i < len(p.rows) {
-			off = int(p.rows[i].off)
 		}
 	}
 }

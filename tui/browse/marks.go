@@ -240,8 +240,7 @@ func (p *Pane) findSpan() {
 	if p.span == nil {
 		return
 	}
-	l := p.now()
-	p.span.at = slices.IndexFunc(p.view, func(r int32) bool { return r >= 0 && l.name(r) == p.span.name })
+	p.span.at = p.now().indexIn(p.view, p.span.name)
 	if p.span.at < 0 {
 		p.span = nil
 	}

@@ -21,6 +21,7 @@ type listing struct {
 	bound    string // no name is behind it, if it is not ""
 	left     int    // names that are left out, because they are not valid keys
 	jumped   bool   // left can have a name twice
+	ranking  *ranking
 }
 
 // segment is a part of a folder without a gap. A jump to a name begins one. The first
@@ -60,6 +61,7 @@ func (l *listing) add(pages []*page, at where, next string) bool {
 		l.extend(i, pages, at.after(next))
 	case at == (where{}) && !l.loaded():
 		l.sorted = true
+		l.ranking = &ranking{}
 		l.segments = []segment{{}}
 		l.extend(0, pages, at.after(next))
 	case at.start != "" && (at.jump() || len(pages) == 0 || !l.covers(pages[0].name(0))):
@@ -174,7 +176,7 @@ func (l *listing) copied() *listing {
 // head returns a copy with about n rows of the first segment.
 func (l *listing) head(n int) *listing {
 	c := *l
-	c.segments = []segment{{}}
+	c.segments, c.ranking = []segment{{}}, nil
 	for _, i := range l.segments[0].pages {
 		if n -= len(l.pages[i].rows); n < 0 {
 			break
@@ -263,6 +265,9 @@ func (l *listing) pagesInOrder() func(yield func(int32) bool) {
 	}
 }
 
+// inOrder reports whether the pages are in the order of the names.
+func (l *listing) inOrder() bool { return l.sorted && len(l.segments) == 1 }
+
 // ids returns the rows in the order of their names.
 func (l *listing) ids(yield func(int32) bool) {
 	for p := range l.pagesInOrder() {
@@ -297,6 +302,16 @@ func (l *listing) has(name string) (int32, bool) {
 		}
 	}
 	return 0, false
+}
+
+// indexIn returns the index of a name in a view, -1 without it. It compares numbers of
+// rows, because the names of a large view are all over the memory.
+func (l *listing) indexIn(view []int32, name string) int {
+	row, ok := l.has(name)
+	if !ok {
+		return -1
+	}
+	return slices.Index(view, row)
 }
 
 // lastName returns the name of the last row before the first gap.

@@ -2,6 +2,7 @@ package browse
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -63,12 +64,9 @@ type sortKey struct {
 	row        int32
 }
 
-// sort sorts rows: folders first, then by both orders, then by name. The rows of a sorted
-// listing are in the order of the names already.
+// sort sorts rows that are in the order of their names: folders first, then by both
+// orders, then by name.
 func (l *listing) sort(view []int32, a arrangement) []int32 {
-	if !l.sorted || len(l.segments) > 1 {
-		slices.SortStableFunc(view, func(x, y int32) int { return strings.Compare(l.name(x), l.name(y)) })
-	}
 	var folders, files []int32
 	files = view[:0]
 	for _, r := range view {
@@ -94,7 +92,7 @@ func (l *listing) ordered(rows []int32, a arrangement) []int32 {
 		}
 		return rows
 	}
-	rank, then := l.ranks(rows, a, a.by), l.ranks(rows, a, a.then)
+	rank, then := l.ranks(a, a.by), l.ranks(a, a.then)
 	keys := make([]sortKey, len(rows))
 	for i, r := range rows {
 		keys[i] = sortKey{rank: rank(r), then: then(r), place: int32(i), row: r}
@@ -111,9 +109,29 @@ func (l *listing) ordered(rows []int32, a arrangement) []int32 {
 	return rows
 }
 
+// comparison returns the function that compares two rows in an order.
+func (l *listing) comparison(a arrangement) func(x, y int32) int {
+	rank, then := l.ranks(a, a.by), l.ranks(a, a.then)
+	group := func(r int32) int {
+		if l.row(r).kind == object {
+			return 1
+		}
+		return 0
+	}
+	return func(x, y int32) int {
+		if c := cmp.Or(group(x)-group(y), cmp.Compare(rank(x), rank(y)), cmp.Compare(then(x), then(y))); c != 0 {
+			return c
+		}
+		if a.by.reverse {
+			x, y = y, x
+		}
+		return strings.Compare(l.name(x), l.name(y))
+	}
+}
+
 // ranks returns the function that gives the rank of a row in an order.
-func (l *listing) ranks(view []int32, a arrangement, b by) func(int32) int64 {
-	rank := l.usual(view, a, b.order)
+func (l *listing) ranks(a arrangement, b by) func(int32) int64 {
+	rank := l.usual(a.facts, b.order)
 	if b.reverse {
 		return func(r int32) int64 { return ^rank(r) }
 	}
@@ -122,37 +140,39 @@ func (l *listing) ranks(view []int32, a arrangement, b by) func(int32) int64 {
 
 // usual returns the function that gives the rank of a row in an order that is not
 // reversed.
-func (l *listing) usual(view []int32, a arrangement, o order) func(int32) int64 {
+func (l *listing) usual(known *facts, o order) func(int32) int64 {
+	if known == nil {
+		known = &facts{}
+	}
 	switch o {
 	case bySize: // largest first
 		return func(r int32) int64 {
 			if l.row(r).kind != object {
-				return -a.sums[l.name(r)]
+				return -known.sums[l.name(r)]
 			}
 			return -l.row(r).size
 		}
 	case byModified: // newest first
 		return func(r int32) int64 { return ^l.row(r).mod }
 	case byLocal:
-		return func(r int32) int64 { return -a.local[l.name(r)] }
+		return func(r int32) int64 { return -known.local[l.name(r)] }
 	case byKind:
-		var words []string
-		if len(view) > 0 && l.row(view[0]).kind != object {
-			break
-		}
-		for _, r := range view {
-			if w := kindOf(l.name(r)); !slices.Contains(words, w) {
-				words = append(words, w)
+		return func(r int32) int64 {
+			if l.row(r).kind != object {
+				return 0
 			}
+			return kindRank(kindOf(l.name(r)))
 		}
-		slices.Sort(words)
-		rank := make(map[string]int64, len(words))
-		for i, w := range words {
-			rank[w] = int64(i)
-		}
-		return func(r int32) int64 { return rank[kindOf(l.name(r))] }
 	}
 	return func(int32) int64 { return 0 }
+}
+
+// kindRank returns the first eight letters of a kind as a number in alphabetical order.
+// The column of the table has no more.
+func kindRank(kind string) int64 {
+	var b [8]byte
+	copy(b[:], kind)
+	return int64(binary.BigEndian.Uint64(b[:]))
 }
 
 // sortNote describes the second key of a new order, the present order.

@@ -128,7 +128,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		p.typing = notTyping
 		if was == filtering && p.filter != "" {
 			p.filter = ""
-			return p.arrange()
+			return p.refilter()
 		}
 		return nil
 	case "enter":
@@ -195,5 +195,5 @@ func (p *Pane) typed() tea.Cmd {
 	}
 	p.filter = p.field.Value()
 	p.here.top = 0
-	return tea.Batch(p.arrange(), p.seek())
+	return tea.Batch(p.refilter(), p.seek())
 }
