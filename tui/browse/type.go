@@ -13,6 +13,48 @@ import (
 	"usher/tui/pane"
 )
 
+// use of the text field.
+type use int
+
+const (
+	notTyping use = iota
+	filtering
+	going
+	searchingFor
+	marking
+	unmarking
+	naming      // a name to jump to
+	bookmarking // one letter
+	leaping     // one letter
+	watching    // patterns of objects to download
+)
+
+// prompt returns the text before the field.
+func (u use) prompt() string {
+	switch u {
+	case filtering:
+		return "/ "
+	case going:
+		return "go to: "
+	case searchingFor:
+		return "search: "
+	case marking:
+		return "mark: "
+	case unmarking:
+		return "unmark: "
+	case naming:
+		return "jump to the name: "
+	case bookmarking:
+		return "bookmark this folder: a letter"
+	case watching:
+		return "watch, and download new: "
+	}
+	return ""
+}
+
+// Typing is true while a path or a filter is typed.
+func (p *Pane) Typing() bool { return p.typing != notTyping }
+
 // Why returns the reason that an action is not possible now, if it is not.
 func (p *Pane) Why(a keys.Action) safetext.Text {
 	if a == keys.Touched && p.Touched != nil && !p.Touched().IsZero() {
