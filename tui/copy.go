@@ -71,14 +71,11 @@ func multiline(s string) bool {
 	return false
 }
 
-// noteRefusal keeps the last refusal of the server, for the text for an administrator,
-// and its path for a request for access.
+// noteRefusal keeps the last refusal of the server, for the text for an
+// administrator.
 func (m *Model) noteRefusal(f pane.Failed) {
 	var refused *api.Error
 	if errors.As(f.Err, &refused) && refused.RequestID != "" {
-		if refused.Code == api.NotFound && !f.On.IsZero() {
-			m.missed = f.On.Raw()
-		}
 		m.refusal = copymenu.Refusal{Path: f.On.Raw(), Sentence: pane.Sentence(f.Err, m.deps.Server).String()}
 	}
 }

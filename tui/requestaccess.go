@@ -21,20 +21,12 @@ import (
 // requestLimit is the time limit of one request for access.
 const requestLimit = 30 * time.Second
 
-// requestAccess opens the dialog of a request for access: for the path of the message,
-// else for the last path that was not found, else for the open folder.
+// requestAccess opens the dialog of a request for access.
 func (m *Model) requestAccess(msg browse.RequestAccess) tea.Cmd {
 	if m.deps.Requests == nil {
 		return pane.Send(pane.Say{Text: safetext.New("Requests for access are not possible here."), Tone: pane.Warning})
 	}
-	path := msg.Path
-	if path == "" {
-		path = m.missed
-	}
-	if path == "" {
-		path = msg.Open.Path()
-	}
-	a := newAccessRequest(m.env, m.deps.Server, m.deps.Requests, path)
+	a := newAccessRequest(m.env, m.deps.Server, m.deps.Requests, msg)
 	m.dialog = a
 	return a.look()
 }
@@ -48,6 +40,7 @@ type accessRequest struct {
 
 	given        string // the raw path, of which a field may not have all characters
 	shown        string // the path in the field at first
+	open         bool   // the person sees the content of the given path
 	path, reason pane.Field
 	second       bool // the reason is typed
 	wrong        string
@@ -102,11 +95,11 @@ func (l lookedUp) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "earlier requests, failed: %t", l.err != nil)
 }
 
-func newAccessRequest(env *pane.Env, server string, requests Requests, path string) *accessRequest {
-	a := &accessRequest{env: env, server: server, requests: requests, given: path, path: pane.NewField(0), reason: pane.NewField(api.MaxAskReason)}
-	a.path.Open(path)
+func newAccessRequest(env *pane.Env, server string, requests Requests, to browse.RequestAccess) *accessRequest {
+	a := &accessRequest{env: env, server: server, requests: requests, given: to.Path, open: to.Open, path: pane.NewField(0), reason: pane.NewField(api.MaxAskReason)}
+	a.path.Open(to.Path)
 	a.reason.Open("")
-	a.shown, a.second = a.path.Value(), path != ""
+	a.shown, a.second = a.path.Value(), to.Path != "" && !to.Open
 	return a
 }
 
@@ -285,6 +278,10 @@ func (a *accessRequest) Handle(msg tea.Msg) tea.Cmd {
 
 const requestText = "Your administrators see your name and groups, the path and the reason. The request is recorded in the audit log."
 
+// openText is the note about a folder with content that the person sees. There may be
+// more in it, so it can be requested too.
+const openText = "You can already open this folder; a request is for a path that you cannot open."
+
 // choices are the keys and their effects.
 func (a *accessRequest) choices() [][2]string {
 	enter := "next"
@@ -324,6 +321,9 @@ func (a *accessRequest) earlierText() string {
 
 // notes are the sentences about the path in the field.
 func (a *accessRequest) notes() (all []string) {
+	if a.open && a.typed() == a.given {
+		all = append(all, openText)
+	}
 	if earlier := a.earlierText(); earlier != "" {
 		all = append(all, earlier)
 	}

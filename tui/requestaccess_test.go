@@ -100,22 +100,17 @@ func TestRequestAccessFromTheField(t *testing.T) {
 	})
 }
 
-// The key R offers the last path that was not found, else the open folder. The path
-// can be changed. Esc sends nothing.
-func TestRequestAccessByKey(t *testing.T) {
+// In a folder that the person can open, the key R says so. Esc sends nothing, and the
+// path can be changed.
+func TestRequestAccessToAnOpenFolder(t *testing.T) {
+	const open = "You can already open this folder; a request is for"
 	d := &desk{}
 	at80(t, asking(d), func(t *testing.T, w *program) {
 		w.Press("R")
-		w.Want(t, "Request access", "company-reports/annual/audited/")
-		w.Press("esc")
-		w.Press("ctrl+g")
-		w.Type("company-reports/board/")
-		w.Press("enter")
-		w.Wait(time.Second)
-		w.Press("esc", "R")
-		w.Want(t, "company-reports/board/")
-		w.Press("tab", "ctrl+u", "enter", "enter")
+		w.Want(t, "Request access", "company-reports/annual/audited/", open, "enter next")
+		w.Press("esc", "R", "ctrl+u", "enter", "enter")
 		w.Want(t, "Name a bucket, a folder or a file.")
+		w.Not(t, open)
 		w.Type("builds/nightly/")
 		w.Press("enter", "enter")
 		w.Wait(time.Second)
@@ -123,6 +118,48 @@ func TestRequestAccessByKey(t *testing.T) {
 			t.Errorf("%+v", d.got)
 		}
 	})
+}
+
+// The key R offers a path that was not found until the person opens a folder or a file.
+func TestRequestAccessToAMissedPath(t *testing.T) {
+	const open = "You can already open this folder"
+	miss := func(w *program, path string) {
+		w.Press("ctrl+g", "ctrl+u")
+		w.Type(path)
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "There is nothing here that you can open.")
+		w.Press("esc")
+	}
+	for _, path := range []string{"company-reports/board/", "company-reports/annual/audited/letter.pdf", "company-reports/board/minutes.pdf"} {
+		for name, then := range map[string]struct {
+			keys []string
+			want string
+		}{
+			"at once":        {nil, path},
+			"after a look":   {[]string{"down", "up"}, path},
+			"after a folder": {[]string{"h"}, "company-reports/annual/"},
+			"after a file":   {[]string{"G", "H", "esc"}, "company-reports/annual/audited/"},
+		} {
+			t.Run(name+" "+path, func(t *testing.T) {
+				at80(t, asking(&desk{}), func(t *testing.T, w *program) {
+					miss(w, path)
+					for _, key := range then.keys {
+						w.Press(key)
+						w.Wait(time.Second)
+					}
+					w.Press("R")
+					w.Want(t, "Request access", then.want)
+					if then.want == path {
+						w.Not(t, open)
+						return
+					}
+					w.Want(t, open)
+					w.Not(t, path)
+				})
+			})
+		}
+	}
 }
 
 // In an empty folder, whose text names the key, R is about this folder and not about a
@@ -156,7 +193,7 @@ func TestRequestAccessOfAHostilePath(t *testing.T) {
 		w.server.Put("company-reports/a\x1b[2J\u202eb/x", 1, "2026-01-01 00:00")
 		w.deps.Start = tuitest.At("company-reports/a\x1b[2J\u202eb/")
 	}, func(t *testing.T, w *program) {
-		w.Press("R", "enter")
+		w.Press("R", "enter", "enter")
 		w.Wait(time.Second)
 		if len(d.got) != 1 || d.got[0].Key != "a\x1b[2J\u202eb/" {
 			t.Errorf("%q", d.got)
@@ -185,11 +222,11 @@ func TestWithdrawARequest(t *testing.T) {
 	}}
 	at80(t, asking(d), func(t *testing.T, w *program) {
 		w.Press("R")
-		w.Want(t, "Request access", "enter send") // without a wait
+		w.Want(t, "Request access", "enter next") // without a wait
 		w.Not(t, "ctrl+x")
 		w.Wait(2 * time.Second)
 		w.Want(t, "Your request of 2026-11-20 for this path is open", "audit 2026", "ctrl+x withdraw the open one")
-		w.Press("tab", "ctrl+u")
+		w.Press("ctrl+u")
 		w.Type("builds/nightly/")
 		w.Want(t, "was declined: use")
 		w.Not(t, "ctrl+x")
@@ -210,7 +247,7 @@ func TestWithdrawARequest(t *testing.T) {
 		w.Press("ctrl+x")
 		w.Wait(2 * time.Second)
 		w.Want(t, "The request for company-reports/annual/audited/ is withdrawn.")
-		w.Not(t, "enter send")
+		w.Not(t, "Request access")
 		if len(d.got) != 0 || len(d.withdrawn) != 2 || d.withdrawn[1] != "1111111111111111" {
 			t.Errorf("%+v, %q", d.got, d.withdrawn)
 		}
@@ -224,7 +261,7 @@ func TestRequestAccessOnce(t *testing.T) {
 	at80(t, asking(d), func(t *testing.T, w *program) {
 		w.Press("R")
 		w.Wait(2 * time.Second)
-		w.Press("enter", "esc")
+		w.Press("enter", "enter", "esc")
 		w.Want(t, "The server may have done this already.")
 		w.Not(t, "Request access")
 		w.Press("R", "esc")
@@ -248,7 +285,7 @@ func TestRequestAccessNotes(t *testing.T) {
 	at80(t, asking(d), func(t *testing.T, w *program) {
 		w.Press("R")
 		w.Not(t, "one file")
-		w.Press("tab", "ctrl+u")
+		w.Press("ctrl+u")
 		w.Type("builds/nightly")
 		w.Want(t, "Without / at its end, the path is that of one file.")
 		w.Press("ctrl+u")
@@ -263,7 +300,7 @@ func TestRequestAccessNotes(t *testing.T) {
 func TestEarlierRequestsAreNotRead(t *testing.T) {
 	d := &desk{unread: &api.Error{Code: api.StorageUnavailable}}
 	at80(t, asking(d), func(t *testing.T, w *program) {
-		w.Press("R", "enter")
+		w.Press("R", "enter", "enter")
 		w.Wait(time.Second)
 		w.Want(t, "The request is sent.")
 		d.delay, d.unread = time.Minute, nil

@@ -63,7 +63,6 @@ type Model struct {
 	session   state
 	log       logState
 	refusal   copymenu.Refusal // the last one of a call
-	missed    string           // the last path that was not found, raw
 	owner     uint64           // incremented when the engine may work for another person
 	armed     bool             // ctrl+c was pressed within the last second
 	leaving   bool

@@ -43,7 +43,7 @@ func (m *Model) unfinished(asked bool) tea.Cmd {
 // results about unfinished transfers belong to the person before.
 func (m *Model) personChanged() {
 	m.owner++
-	m.refusal, m.missed = copymenu.Refusal{}, ""
+	m.refusal = copymenu.Refusal{}
 	m.session.unfinished, m.session.resume = nil, nil
 }
 

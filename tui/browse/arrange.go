@@ -149,6 +149,7 @@ func (p *Pane) seekWanted() tea.Cmd {
 		}
 	}
 	p.here.want = ""
+	p.miss(location{bucket: l.location.bucket, prefix: l.location.prefix + w})
 	return tea.Batch(p.correct(), pane.Send(pane.Say{Text: safetext.New(api.Lookup(api.NotFound).Sentence), Tone: pane.Warning}))
 }
 

@@ -131,6 +131,7 @@ type Pane struct {
 	toEnd     bool   // the cursor goes to the last row of the folder, when it is loaded
 	jumping   string // the name of a jump, until its rows are loaded
 	wanted    string // the typed path, until its folder has opened
+	missed    string // the path that was not found, raw, if the person opened nothing after it
 	sole      int    // levels for which the only folder opens by itself
 	started   bool   // the places are known, and the first folder was entered
 	proposals proposals
@@ -213,6 +214,7 @@ func (p *Pane) Target() pane.Target {
 func (p *Pane) enter(v visit) tea.Cmd {
 	p.leaveSpot()
 	p.stop()
+	p.missed = ""
 	if s, ok := p.memory.spots[v.location]; ok && v.cursor == "" && v.want == "" {
 		v.cursor, v.top, v.far = s.row, s.top, s.row
 	}

@@ -93,11 +93,7 @@ func (p *Pane) walk(a keys.Action) (tea.Cmd, bool) {
 	case keys.GoTo:
 		p.typeInto(going, "")
 	case keys.Request:
-		r := RequestAccess{Open: p.Target()}
-		if l := p.now(); p.here.location.bucket != "" && l.complete() && l.n == 0 { // the page names the key for this folder
-			r.Path = r.Open.Path()
-		}
-		return pane.Send(r), true
+		return p.requestAccess(""), true
 	case keys.SetMark:
 		if p.here.location.bucket == "" || p.here.location.query != "" {
 			return pane.Send(pane.Say{Text: safetext.New("Bookmark: open a folder first."), Tone: pane.Warning}), true
@@ -269,8 +265,10 @@ func (p *Pane) act(a keys.Action) tea.Cmd {
 		name := safetext.New(s.name())
 		return pane.Send(Download{[]Entry{{Bucket: safetext.New(s.bucket), Key: safetext.New(s.prefix), Name: name, Kind: api.KindFolder}}})
 	case keys.Read:
+		p.missed = ""
 		return pane.Send(pane.Open{Page: keys.Read, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})
 	case keys.OpenVersions:
+		p.missed = ""
 		return pane.Send(ShowVersions{e})
 	case keys.Touched:
 		return pane.Send(pane.Open{Page: keys.OpenAudit, On: pane.Target{Bucket: e.Bucket, Key: e.Key}})

@@ -3,7 +3,6 @@ package browse
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -354,17 +353,6 @@ func (p *Pane) goThere() tea.Cmd {
 	}
 	return p.goToTyped(pane.At(where), text)
 }
-
-// RequestAccess is a message to the root that opens the dialog of a request for access:
-// to Path, which was typed or is an empty folder, and without one to the last path that
-// was not found or the open folder.
-type RequestAccess struct {
-	Path string // raw
-	Open pane.Target
-}
-
-// Format keeps untrusted text out of all output.
-func (RequestAccess) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "request access") }
 
 // goToTyped opens the target of a typed path. The path returns to the field if there
 // is nothing.

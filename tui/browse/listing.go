@@ -10,7 +10,6 @@ import (
 	"usher/backend/api"
 	"usher/backend/safetext"
 	"usher/client"
-	"usher/tui/keys"
 	"usher/tui/pane"
 )
 
@@ -183,18 +182,6 @@ func (p *Pane) failed(m listed) tea.Cmd {
 	return report
 }
 
-// correct opens the field with a typed path again, of which there is nothing. It leaves a
-// field alone in which the person types already.
-func (p *Pane) correct() tea.Cmd {
-	typed := p.wanted
-	p.wanted = ""
-	if typed == "" || p.typing != notTyping {
-		return nil
-	}
-	p.typeInto(going, typed)
-	return nil
-}
-
 // gone handles a folder that is not found. The open folder closes; a folder that
 // the person tried to enter does not open.
 func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
@@ -206,13 +193,19 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 	p.tree.forget(at)
 	if p.asked != nil && tried && (p.store[p.here.location] != nil && p.now().loaded()) {
 		p.asked = nil
+		p.miss(at)
 		return tea.Batch(pane.Send(pane.Say{Text: p.absent(err), Tone: pane.Warning}), p.correct())
 	}
 	if p.asked != nil && p.asked.resumed {
 		text := safetext.New(at.path() + ", your last folder, is no longer available: it was removed, or your access to it ended." + p.offer())
-		return tea.Batch(pane.Send(pane.Say{Text: text, Tone: pane.Warning}), p.enter(visit{}))
+		first := p.enter(visit{})
+		p.miss(at)
+		return tea.Batch(pane.Send(pane.Say{Text: text, Tone: pane.Warning}), first)
 	}
 	closing := p.closing
+	if !closing {
+		p.miss(at)
+	}
 	up, name := at.parent()
 	p.stop()
 	p.asked, p.closing = &visit{location: up, cursor: name, quiet: true}, true
@@ -225,28 +218,4 @@ func (p *Pane) gone(at location, tried bool, err error) tea.Cmd {
 		say.Text = p.absent(err)
 	}
 	return tea.Batch(pane.Send(say), next)
-}
-
-// offer is a sentence with the key of a request for access, "" where none is possible
-// or the field is open, which has a key of its own.
-func (p *Pane) offer() string {
-	if !p.Requests || p.wanted != "" || p.typing != notTyping {
-		return ""
-	}
-	return " " + p.Env.Keys.Shown(keys.Browser, keys.Request) + " requests access."
-}
-
-// absent returns the sentence of a folder that is not found. The offer comes before the
-// request ID, which a narrow window leaves out.
-func (p *Pane) absent(err error) safetext.Text {
-	var refused *api.Error
-	offer := p.offer()
-	if offer == "" || !errors.As(err, &refused) || refused.Code != api.NotFound {
-		return pane.Sentence(err, p.Server)
-	}
-	say := api.Lookup(api.NotFound).Sentence + offer
-	if refused.RequestID != "" {
-		say += " (request " + refused.RequestID + ")"
-	}
-	return safetext.New(say)
 }

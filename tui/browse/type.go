@@ -10,7 +10,6 @@ import (
 	"usher/client/places"
 	"usher/tui/copymenu"
 	"usher/tui/keys"
-	"usher/tui/pane"
 )
 
 // use of the text field.
@@ -203,7 +202,7 @@ func (p *Pane) Key(msg tea.KeyPressMsg) tea.Cmd {
 		if p.typing == going {
 			typed := p.field.Value()
 			p.typing = notTyping
-			return pane.Send(RequestAccess{Path: typed, Open: p.Target()})
+			return p.requestAccess(typed)
 		}
 	case "up", "down":
 		if p.typing == going {
