@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/unicode"
+
+	"usher/client/quantity"
 )
 
 // Text is lines of text.
@@ -82,8 +84,13 @@ func (d *Doc) decode(in input) (string, bool) {
 	data := in.data
 	switch {
 	case isUTF16(data):
-		if len(data) > mostUnpacked {
-			data = data[:mostUnpacked]
+		whole := in.complete
+		if len(data) > mostUnpacked || len(data) == mostUnpacked && !in.complete && in.packed == "" {
+			data, whole = data[:mostUnpacked], false
+			d.note("The text stops after %s: of a text in UTF-16, no more is shown.", quantity.Size(mostUnpacked))
+		}
+		if !whole {
+			data = wholeUnits(data)
 		}
 		out, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Bytes(data[:len(data)&^1])
 		if err != nil {
@@ -121,6 +128,20 @@ func WholeText(data []byte) (text string, notes []string, ok bool) {
 	d := &Doc{}
 	text, ok = d.decode(input{data: data, complete: true})
 	return text, d.Notes, ok
+}
+
+// wholeUnits removes half a unit and the first half of a surrogate pair at the end of a
+// text in UTF-16.
+func wholeUnits(data []byte) []byte {
+	data = data[:len(data)&^1]
+	high := len(data) - 1 // its byte with the upper bits
+	if data[0] == 0xfe {
+		high--
+	}
+	if data[high]&0xfc == 0xd8 {
+		return data[:len(data)-2]
+	}
+	return data
 }
 
 // wholeRunes removes an incomplete character at the end.
