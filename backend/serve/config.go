@@ -52,7 +52,7 @@ type Config struct {
 	Holds         []string `yaml:"holds"`          // filters of events that do not expire
 	Questions     int      `yaml:"questions"`      // to the pool in a second, for all instances; 0: half of its quotas
 	URLSeconds    int      `yaml:"url_seconds"`    // 15..900
-	Instances     int      `yaml:"instances"`      // more than 1 needs tables, which share the pool's quotas among any number
+	Instances     int      `yaml:"instances"`      // a safeguard: more than 1 refuses files, which servers cannot share
 	Proxies       []string `yaml:"trusted_proxies"`
 	CursorKeys    []string `yaml:"cursor_keys"` // base64 of 32 bytes; one, or two during a rotation
 	TLS           TLS      `yaml:"tls"`

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -134,6 +135,28 @@ func TestNoSettingIsIgnored(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Each setting of the configuration is described in a document for administrators.
+func TestEachSettingIsDocumented(t *testing.T) {
+	var text string
+	for _, name := range []string{"serve.md", "audit.md", "sso.md"} {
+		data, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(data)
+	}
+	rows := settingRows("")
+	for path := range rows {
+		name := path[strings.LastIndexByte(path, '.')+1:]
+		if !regexp.MustCompile(`\b` + name + `:`).MatchString(text) {
+			t.Errorf("no document has the setting %s", path)
+		}
+	}
+	if len(rows) < 30 {
+		t.Errorf("only %d settings", len(rows))
 	}
 }
 
