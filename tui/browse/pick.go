@@ -89,7 +89,7 @@ func (l *listing) arrange(a arrangement) []int32 {
 	switch {
 	case a.byPage() && !l.complete():
 		return l.paged(a)
-	case a.by.order == byName && l.inOrder():
+	case a.by.order == byName && l.sorted:
 		return l.sort(l.pickAll(slices.Collect(l.pagesInOrder()), a), a)
 	}
 	k := l.ranking

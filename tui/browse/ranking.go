@@ -51,7 +51,7 @@ func (l *listing) sortedFrom(page int, a arrangement) []int32 {
 			rows = append(rows, i<<rowBits+int32(j))
 		}
 	}
-	if !l.inOrder() {
+	if !l.sorted {
 		slices.SortStableFunc(rows, func(x, y int32) int { return strings.Compare(l.name(x), l.name(y)) })
 	}
 	return l.sort(rows, a)

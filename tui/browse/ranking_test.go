@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"usher/backend/api"
+	"usher/client/download"
+	"usher/client/usage"
 )
 
 // naive returns the visible rows, filtered and sorted by the plain definitions.
@@ -178,6 +180,32 @@ func TestFilterSortsOnce(t *testing.T) {
 	}
 	if l.arrange(arrangement{by: by{bySize, true}}); &l.ranking.rows[0] == &first[0] {
 		t.Error("another order has the same rows")
+	}
+}
+
+// A key of a filter changes no fact of the order, and neither does a page that arrives, so
+// that the rows stay sorted. A count and a look at the disk change them.
+func TestFactsStay(t *testing.T) {
+	here := location{bucket: "b", prefix: "a/"}
+	p := &Pane{here: visit{location: here}, sizes: map[location]*count{}, local: map[location]Local{}}
+	p.arr.by, p.arr.then = by{order: bySize}, by{order: byLocal}
+	p.learn()
+	for _, c := range []struct {
+		name   string
+		change func()
+	}{
+		{"a count", func() { p.sizes[location{bucket: "b", prefix: "a/c/"}] = &count{sum: usage.Sum{Bytes: 7}} }},
+		{"a look at the disk", func() { p.local[location{bucket: "b", prefix: "a/d"}] = Local{Presence: download.Here} }},
+		{"an order without them", func() { p.arr.by, p.arr.then = by{order: byModified}, by{} }},
+	} {
+		known := p.arr.facts
+		if p.learn(); p.arr.facts != known {
+			t.Error("facts without a change are new")
+		}
+		c.change()
+		if p.learn(); p.arr.facts == known {
+			t.Errorf("after %s the facts are the same", c.name)
+		}
 	}
 }
 

@@ -265,9 +265,6 @@ func (l *listing) pagesInOrder() func(yield func(int32) bool) {
 	}
 }
 
-// inOrder reports whether the pages are in the order of the names.
-func (l *listing) inOrder() bool { return l.sorted && len(l.segments) == 1 }
-
 // ids returns the rows in the order of their names.
 func (l *listing) ids(yield func(int32) bool) {
 	for p := range l.pagesInOrder() {
