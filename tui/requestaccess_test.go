@@ -100,7 +100,7 @@ func TestRequestAccessFromTheField(t *testing.T) {
 	})
 }
 
-// In a folder that the person can open, the key R says so. Esc sends nothing, and the
+// In a folder that the person can open, the dialog of R has a note. Esc sends nothing, and the
 // path can be changed.
 func TestRequestAccessToAnOpenFolder(t *testing.T) {
 	const open = "You can already open this folder; a request is for"
