@@ -288,3 +288,18 @@ func BenchmarkSort(b *testing.B) {
 		}
 	}
 }
+
+// A filter right after a page has arrived also merges its rows.
+func BenchmarkFilterWhileLoading(b *testing.B) {
+	l := filled(1_000_000)
+	before, a := l.copied(), arrangement{by: by{order: bySize}}
+	before.pages = l.pages[:len(l.pages)-1]
+	before.segments[0].pages = before.segments[0].pages[:len(before.pages)]
+	before.arrange(a)
+	rows := before.ranking.rows
+	a.words = words("9999")
+	for b.Loop() {
+		l.ranking = &ranking{order: ordering{by: a.by}, pages: len(before.pages), rows: rows}
+		l.arrange(a)
+	}
+}
