@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"usher/backend/demo/demotest"
 )
@@ -87,6 +89,7 @@ func (at stage) start(t testing.TB, cmd *exec.Cmd) *terminal {
 		return c
 	}
 	t.Cleanup(func() {
+		endPanes(t, tmux)
 		_ = tmux("kill-server").Run()
 		_ = os.RemoveAll(dir)
 	})
@@ -106,6 +109,34 @@ func (at stage) start(t testing.TB, cmd *exec.Cmd) *terminal {
 		return err == nil && strings.TrimSpace(string(out)) == "500"
 	})
 	return s
+}
+
+// endPanes kills the programs of a tmux, and waits for their end. kill-server only sends
+// a signal, so a program could still write to folders that the test removes.
+func endPanes(t testing.TB, tmux func(...string) *exec.Cmd) {
+	out, err := tmux("list-panes", "-a", "-F", "#{pane_dead} #{pane_pid}").Output()
+	if err != nil { // no server: no program
+		return
+	}
+	for line := range strings.Lines(string(out)) {
+		dead, id, _ := strings.Cut(strings.TrimSpace(line), " ")
+		pid, err := strconv.Atoi(id)
+		if err != nil || dead == "1" {
+			continue
+		}
+		p, err := os.FindProcess(pid)
+		if err != nil {
+			continue
+		}
+		_ = p.Kill()
+		for end := time.Now().Add(patience); p.Signal(syscall.Signal(0)) == nil; <-time.After(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("process %d of tmux did not end after its kill", pid)
+				break
+			}
+		}
+		_ = p.Release()
+	}
 }
 
 // ends waits for the end of a program without an error. tmux loses some exit codes.

@@ -28,6 +28,7 @@ type terminal struct {
 	pid     func() (int, error)
 	tmux    func(...string) *exec.Cmd // a command to the tmux around the program; nil without one
 	exited  chan error
+	done    chan struct{} // closed after the end of cmd
 	bytes   atomic.Int64
 	draw    sync.Mutex // SafeEmulator locks its writes, but not String
 	raw     struct {
@@ -79,7 +80,7 @@ func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &terminal{t: t, pty: f, screen: vt.NewSafeEmulator(cols, rows), cmd: cmd, program: cmd.Path, exited: make(chan error, 1)}
+	s := &terminal{t: t, pty: f, screen: vt.NewSafeEmulator(cols, rows), cmd: cmd, program: cmd.Path, exited: make(chan error, 1), done: make(chan struct{})}
 	s.pid = func() (int, error) { return cmd.Process.Pid, nil }
 	go func() { // the terminal's answers to queries
 		_, _ = io.Copy(f, s.screen)
@@ -97,6 +98,7 @@ func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
 			s.draw.Unlock()
 			if err != nil {
 				s.exited <- cmd.Wait()
+				close(s.done)
 				return
 			}
 		}
@@ -104,6 +106,11 @@ func start(t testing.TB, cmd *exec.Cmd, cols, rows int) *terminal {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = f.Close()
+		select { // before the folders of the test are removed
+		case <-s.done:
+		case <-time.After(patience):
+			t.Error("the program did not end after its kill")
+		}
 	})
 	return s
 }
