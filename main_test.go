@@ -102,6 +102,8 @@ func TestScripts(t *testing.T) {
 			"strict":    positive("strict FILE COMMAND...", -2, strict),
 			"value":     positive("value NAME FILE FIELD", 3, value),
 			"quiet":     positive("quiet FILE", 1, quiet),
+
+			"eventually": positive("eventually COMMAND...", -1, eventually),
 		},
 	})
 }

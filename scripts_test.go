@@ -44,6 +44,20 @@ func full(ts *testscript.TestScript, args []string) {
 	}
 }
 
+// eventually runs a command again until it succeeds, for a state that a service reaches
+// after its answer.
+func eventually(ts *testscript.TestScript, args []string) {
+	for end := time.Now().Add(patience); ; <-time.After(100 * time.Millisecond) {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s never succeeded: %v", strings.Join(args, " "), err)
+		}
+	}
+}
+
 // value sets a variable to a text field of the JSON object in a file.
 func value(ts *testscript.TestScript, args []string) {
 	var fields map[string]any
