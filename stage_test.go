@@ -129,7 +129,7 @@ func endPanes(t testing.TB, tmux func(...string) *exec.Cmd) {
 			continue
 		}
 		_ = p.Kill()
-		for end := time.Now().Add(patience); p.Signal(syscall.Signal(0)) == nil; <-time.After(5 * time.Millisecond) {
+		for end := time.Now().Add(patience); !processEnded(p); <-time.After(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Errorf("process %d of tmux did not end after its kill", pid)
 				break
@@ -137,6 +137,17 @@ func endPanes(t testing.TB, tmux func(...string) *exec.Cmd) {
 		}
 		_ = p.Release()
 	}
+}
+
+// processEnded reports whether a process of another parent has ended. A zombie has: its
+// parent collects it later.
+func processEnded(p *os.Process) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
+	if err == nil {
+		_, state, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+		return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
+	}
+	return p.Signal(syscall.Signal(0)) != nil
 }
 
 // ends waits for the end of a program without an error. tmux loses some exit codes.
