@@ -7,6 +7,10 @@ STATIC := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEAD   := golang.org/x/tools/cmd/deadcode@v0.52.0
 SPELL  := github.com/golangci/misspell/cmd/misspell@v0.8.0
 
+# Programs are built and tested without C, as they are delivered, so that all of them
+# have the same compiled packages. The race detector needs C.
+export CGO_ENABLED := 0
+
 PACKAGE := backend/deploy/package
 
 # The version and the time of the commit; VERSION=1.2.3 chooses another version.
@@ -57,10 +61,13 @@ ldflags:
 man: ## The manual pages of all commands, in bin/man
 	$(GO) run . man --dir bin/man
 
-# Three packages at a time: tests of servers and terminals wait more than they compute.
-# make lint vets them.
+# Tests of servers and terminals wait more than they compute: more of them run at a time
+# than there are processors. make lint vets them. With RESULTS=FILE, the file has the
+# events of the tests, for make adversary.
+RESULTS ?=
+AT_ONCE := -p 4 -parallel 4
 test: ## All that needs only Go
-	$(GO) test -p 3 -timeout 20m -vet=off $(PKGS)
+	$(if $(RESULTS),$(GO) run ./.ci/results '$(RESULTS)' )$(GO) test $(if $(RESULTS),-json )$(AT_ONCE) -timeout 20m -vet=off $(PKGS)
 	$(GO) test -C $(PACKAGE) ./...
 
 # Tests that only make test plays: negative controls of tests, the tree of the sources,
@@ -114,9 +121,10 @@ SHARED = $(GO) list -f '{{.ImportPath}} {{.Dir}}' $(PKGS) | while read -r name d
 LARGE := usher/backend usher/backend/serve usher/backend/audit/sqlite
 MANY  := Fleet|Revocation|Removal|ManyConnections|EveryURLIsOnRecord|Killed|Flood|Bounded|LeaveSlots|During|TestSuite$$|Appends|Backup|Checkpoints|UnderLoad|Deadline|Survive|Witness|Health|EachServer|ReadAgain|SeriesNeeds|Sinks
 
+race: export CGO_ENABLED := 1
 race: ## The tests of what can have a race, under the race detector (needs a C compiler)
-	$(GO) test -p 3 -timeout 20m -race -short -vet=off -skip '$(NORACE)' . $$($(SHARED) | grep -vE '^usher/(tui|backend/sandbox)(/|$$)' | grep -vxF $(LARGE:%=-e %))
-	$(GO) test -p 3 -timeout 20m -race -short -vet=off -run '$(MANY)' -skip '$(NORACE)' $(LARGE)
+	$(GO) test $(AT_ONCE) -timeout 20m -race -short -vet=off -skip '$(NORACE)' . $$($(SHARED) | grep -vE '^usher/(tui|backend/sandbox)(/|$$)' | grep -vxF $(LARGE:%=-e %))
+	$(GO) test $(AT_ONCE) -timeout 20m -race -short -vet=off -run '$(MANY)' -skip '$(NORACE)' $(LARGE)
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
 	@# one context of the race detector, which crashes it now and then.
 	$(GO) test -timeout 20m -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui ./tui/transfers/... $$($(SHARED) | grep '^usher/tui/')
@@ -127,7 +135,7 @@ test-rig: ## usher and its sandbox with independent servers and clients (needs n
 mutants: ## Each named guard switched off, and the test that fails then; MUTANTS="-match fsync" chooses
 	cd backend/sandbox/rig && $(NICE) $(GO) run ./mutants -least 40 $(MUTANTS)
 
-adversary: ## The results of attacks, on one page; ADVERSARY="-short" is quicker
+adversary: ## The results of attacks, on one page; ADVERSARY="-short" is quicker, "-from FILE" has those of make test
 	cd backend/sandbox/rig && $(GO) run ./adversary $(ADVERSARY)
 
 fuzz: ## Each fuzz target for FUZZ (30s)
@@ -152,11 +160,14 @@ soak: ## The long versions: big objects, many kills (needs what test-rig needs)
 	USHER_SOAK=1 $(GO) test -timeout 120m -run '^(TestRandomKeys|TestRandomKeysInALogFile|TestSignalsRestoreTheTerminal|TestSignalsDuringTheSignIn)$$' . ./tui/...
 	@# The scenes in three terminals and in tmux.
 	USHER_SCENES=all $(GO) test -count=1 -timeout 10m -parallel 6 -run '^TestScene(FirstMorning|NightlyBuild|Train|Pipeline|QuartersEnd|WhoTouchedThis|SomebodyLeaves|MovedAndBack|WhyCantI|HostileNames)$$' .
-	$(GO) test -timeout 60m -race -short -vet=off . ./client/... ./session/... ./backend/...
-	$(GO) test -timeout 60m -race -short -vet=off -cpu 1 ./tui/...
+	CGO_ENABLED=1 $(GO) test -timeout 60m -race -short -vet=off . ./client/... ./session/... ./backend/...
+	CGO_ENABLED=1 $(GO) test -timeout 60m -race -short -vet=off -cpu 1 ./tui/...
 	cd backend/sandbox/rig && $(GO) run ./adversary -soak
 	cd backend/sandbox/rig && USHER_SOAK=1 ./run -v -timeout 120m -run '^(TestAmazonLambda|TestMoto|TestXterm)'
 
+# These checkers hold all syntax until their end, so that collecting it is in vain.
+HOLDS := env GOGC=400 GOMEMLIMIT=3GiB
+CROSS ?= windows/amd64 darwin/arm64 linux/arm64
 lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy module
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet $(PKGS)
@@ -164,9 +175,11 @@ lint: ## Form, vet, staticcheck, dead code, spelling, plain English, a tidy modu
 	$(GO) vet -tags nosandbox,lambda.norpc .
 	$(GO) vet -C client/download/bench .
 	$(GO) vet -C $(PACKAGE) .
-	@# Compiling for these systems takes minutes; make release does.
+	$(GO) test ./.ci/results
+	@# Compiling for these systems takes minutes; make release does. The files of usher
+	@# depend on the system only, so each has one architecture here.
 	$(GO) test -C .ci/cross .
-	$(GO) build -C .ci/cross -o ../../bin/cross . && bin/cross . windows/amd64 windows/arm64 darwin/amd64 darwin/arm64 linux/arm64
+	$(GO) build -C .ci/cross -o ../../bin/cross . && $(HOLDS) bin/cross . $(CROSS)
 	$(GO) mod tidy -diff
 	$(GO) mod tidy -C $(PACKAGE) -diff
 	$(GO) mod tidy -C .ci/cross -diff

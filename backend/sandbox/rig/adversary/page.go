@@ -57,34 +57,70 @@ var (
 	figureShape  = regexp.MustCompile(`(\w+)=(\S+)`)
 )
 
+// testEvent is one line of go test -json.
+type testEvent struct{ Action, Package, Test, Output string }
+
 // read reads the figures of a run of go test -json.
 func (p *page) read(run io.Reader) {
+	_ = eachEvent(run, p.add) // a run that ends early lacks figures
+}
+
+// readOf reads the figures of some suites in a run of more tests. Each test of the
+// suites must have passed.
+func (p *page) readOf(run io.Reader, of []suite) error {
+	passed := map[string]bool{}
+	err := eachEvent(run, func(e testEvent) {
+		test, _, _ := strings.Cut(e.Test, "/")
+		if test == "" || !slices.ContainsFunc(of, func(s suite) bool { return s.has(e.Package, test) }) {
+			return
+		}
+		if e.Action == "pass" {
+			passed[e.Package+" "+e.Test] = true
+		}
+		p.add(e)
+	})
+	for _, s := range of {
+		for _, test := range s.tests() {
+			if !passed[s.path()+" "+test] {
+				p.faults = append(p.faults, fmt.Sprintf("%s: %s did not pass", s.pkg, test))
+			}
+		}
+	}
+	return err
+}
+
+func eachEvent(run io.Reader, do func(testEvent)) error {
 	in := bufio.NewScanner(run)
 	in.Buffer(nil, 4<<20)
 	for in.Scan() {
-		var e struct{ Action, Test, Output string }
-		if json.Unmarshal(in.Bytes(), &e) != nil {
-			continue
+		var e testEvent
+		if json.Unmarshal(in.Bytes(), &e) == nil {
+			do(e)
 		}
-		if e.Action == "fail" && e.Test != "" {
-			p.failed = append(p.failed, e.Test)
-		}
-		text := strings.TrimRight(e.Output, "\n")
-		if m := controlShape.FindStringSubmatch(text); m != nil {
-			killed, _ := strconv.Atoi(m[1])
-			all, _ := strconv.Atoi(m[2])
-			p.killed, p.all = p.killed+killed, p.all+all
-		}
-		m := lineShape.FindStringSubmatch(text)
-		if m == nil || !slices.ContainsFunc(lines(), func(l struct{ word, figures string }) bool { return l.word == m[1] }) {
-			continue
-		}
-		l := line{Word: m[1], Figures: map[string]string{}, text: m[1] + " " + m[2]}
-		for _, f := range figureShape.FindAllStringSubmatch(m[2], -1) {
-			l.Figures[f[1]] = f[2]
-		}
-		p.lines = append(p.lines, l)
 	}
+	return in.Err()
+}
+
+// add adds the figures of an event.
+func (p *page) add(e testEvent) {
+	if e.Action == "fail" && e.Test != "" {
+		p.failed = append(p.failed, e.Test)
+	}
+	text := strings.TrimRight(e.Output, "\n")
+	if m := controlShape.FindStringSubmatch(text); m != nil {
+		killed, _ := strconv.Atoi(m[1])
+		all, _ := strconv.Atoi(m[2])
+		p.killed, p.all = p.killed+killed, p.all+all
+	}
+	m := lineShape.FindStringSubmatch(text)
+	if m == nil || !slices.ContainsFunc(lines(), func(l struct{ word, figures string }) bool { return l.word == m[1] }) {
+		return
+	}
+	l := line{Word: m[1], Figures: map[string]string{}, text: m[1] + " " + m[2]}
+	for _, f := range figureShape.FindAllStringSubmatch(m[2], -1) {
+		l.Figures[f[1]] = f[2]
+	}
+	p.lines = append(p.lines, l)
 }
 
 // check adds the faults of the page to p.faults.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -63,6 +64,41 @@ func TestFaultsNameTheFigure(t *testing.T) {
 			t.Fatalf("%s: %q was not found to replace", name, c.old)
 		}
 		if got := strings.Join(faults(strings.Replace(run, c.old, c.with, 1)), "\n"); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// An earlier run of all tests is read as its suites alone: each of their tests must have
+// passed, and the figures of other tests do not count.
+func TestAnEarlierRun(t *testing.T) {
+	of := []suite{{"./backend", "TestX"}}
+	event := func(action, pkg, test, output string) string {
+		raw, err := json.Marshal(testEvent{action, pkg, test, output})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw) + "\n"
+	}
+	good := strings.ReplaceAll(whole(), `"Test":"TestX"`, `"Package":"usher/backend","Test":"TestX/world"`)
+	passed := event("pass", "usher/backend", "TestX", "")
+	for name, c := range map[string]struct{ run, want string }{
+		"whole":            {good + passed, ""},
+		"another test":     {good + passed + event("output", "usher/backend", "TestOther", "    x_test.go:1: SECRETS tokens_found=1\n"), ""},
+		"another package":  {good + passed + event("fail", "usher/client", "TestX", ""), ""},
+		"a leak":           {good + passed + event("output", "usher/backend", "TestX", "    x_test.go:1: SECRETS tokens_found=1\n"), "tokens_found is 1"},
+		"a test failed":    {good + event("fail", "usher/backend", "TestX", ""), "TestX failed"},
+		"a test is absent": {good, "TestX did not pass"},
+		"a part passed":    {good + event("pass", "usher/backend", "TestX/world", ""), "TestX did not pass"},
+		"nothing":          {"", "TestX did not pass"},
+	} {
+		p := &page{}
+		if err := p.readOf(strings.NewReader(c.run), of); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		p.check()
+		got := strings.Join(p.faults, "\n")
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
