@@ -34,6 +34,7 @@ var shells = []struct {
 // signs of the shell, outside of quotes and inside of both kinds, and the command
 // receives exactly these names. Nothing of a name is run.
 func TestShellsComplete(t *testing.T) {
+	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	quoted := map[string][]string{"": oddNames, "'": oddNames, `"`: oddNames}
 	switch {
@@ -53,6 +54,7 @@ func TestShellsComplete(t *testing.T) {
 			continue
 		}
 		t.Run(shell.name, func(t *testing.T) {
+			t.Parallel()
 			s := openShell(t, w, program, shell.args, shell.setup, "ada")
 			for quote, names := range quoted {
 				begin := quote + "company-reports/quarterly/odd ones/"
@@ -97,6 +99,7 @@ func TestShellsComplete(t *testing.T) {
 				if testing.Short() || shell.name != "bash" && os.Getenv("USHER_SOAK") == "" {
 					t.Skip("played by make soak")
 				}
+				t.Parallel()
 				s := openShell(t, w, program, shell.args, shell.setup, person)
 				for line, want := range lines {
 					if got := s.output(line); got != want {
