@@ -61,13 +61,12 @@ ldflags:
 man: ## The manual pages of all commands, in bin/man
 	$(GO) run . man --dir bin/man
 
-# Tests of servers and terminals wait more than they compute: more of them run at a time
-# than there are processors. make lint vets them. With RESULTS=FILE, the file has the
-# events of the tests, for make adversary.
+# Three packages at a time: tests of servers and terminals wait more than they compute.
+# make lint vets them. With RESULTS=FILE, the file has the events of the tests, for make
+# adversary.
 RESULTS ?=
-AT_ONCE := -p 4 -parallel 4
 test: ## All that needs only Go
-	$(if $(RESULTS),$(GO) run ./.ci/results '$(RESULTS)' )$(GO) test $(if $(RESULTS),-json )$(AT_ONCE) -timeout 20m -vet=off $(PKGS)
+	$(if $(RESULTS),$(GO) run ./.ci/results '$(RESULTS)' )$(GO) test $(if $(RESULTS),-json )-p 3 -timeout 20m -vet=off $(PKGS)
 	$(GO) test -C $(PACKAGE) ./...
 
 # Tests that only make test plays: negative controls of tests, the tree of the sources,
@@ -123,8 +122,8 @@ MANY  := Fleet|Revocation|Removal|ManyConnections|EveryURLIsOnRecord|Killed|Floo
 
 race: export CGO_ENABLED := 1
 race: ## The tests of what can have a race, under the race detector (needs a C compiler)
-	$(GO) test $(AT_ONCE) -timeout 20m -race -short -vet=off -skip '$(NORACE)' . $$($(SHARED) | grep -vE '^usher/(tui|backend/sandbox)(/|$$)' | grep -vxF $(LARGE:%=-e %))
-	$(GO) test $(AT_ONCE) -timeout 20m -race -short -vet=off -run '$(MANY)' -skip '$(NORACE)' $(LARGE)
+	$(GO) test -p 3 -timeout 20m -race -short -vet=off -skip '$(NORACE)' . $$($(SHARED) | grep -vE '^usher/(tui|backend/sandbox)(/|$$)' | grep -vxF $(LARGE:%=-e %))
+	$(GO) test -p 3 -timeout 20m -race -short -vet=off -run '$(MANY)' -skip '$(NORACE)' $(LARGE)
 	@# Go 1.26 runs the timers of one synctest bubble on several processors with
 	@# one context of the race detector, which crashes it now and then.
 	$(GO) test -timeout 20m -race -short -vet=off -skip '$(NORACE)' -cpu 1 ./tui ./tui/transfers/... $$($(SHARED) | grep '^usher/tui/')
