@@ -61,24 +61,34 @@ func (p *Pane) zoned(t time.Time) time.Time {
 	return t.UTC()
 }
 
-// columns are the widths of the table's columns in cells; 0 hides a column.
-type columns struct{ gap, who, action, path, then, from int }
+// columns are the widths of the table's columns in cells; 0 hides a column. The layout of
+// the time has the width of its column.
+type columns struct {
+	gap, who, path, then, from int
+	time                       string
+}
 
 const (
 	gutterW  = 2
-	timeW    = 12 // 14:02:41.118
+	actionW  = 19 // sign-out-everywhere, the longest action
 	outcomeW = 9  // sign and word
 )
 
+// The times of a row. A narrow window has no room for milliseconds beside whole actions.
+const (
+	seconds      = "15:04:05"
+	milliseconds = "15:04:05.000"
+)
+
 func layout(w int) columns {
-	c := columns{gap: 1, who: 10, action: 13}
+	c := columns{gap: 1, who: 10, time: seconds}
 	switch {
 	case w >= 170:
-		c = columns{gap: 2, who: 20, action: 19, then: 26, from: 30}
+		c = columns{gap: 2, who: 20, then: 26, from: 30, time: milliseconds}
 	case w >= 110:
-		c = columns{gap: 2, who: 13, action: 16, from: 15}
+		c = columns{gap: 2, who: 13, from: 15, time: milliseconds}
 	}
-	c.path = w - gutterW - timeW - c.gap - c.who - c.gap - c.action - c.gap - outcomeW - c.gap
+	c.path = w - gutterW - len(c.time) - c.gap - c.who - c.gap - actionW - c.gap - outcomeW - c.gap
 	for _, more := range []int{c.then, c.from} {
 		if more > 0 {
 			c.path -= c.gap + more
@@ -129,13 +139,9 @@ func (p *Pane) row(t *theme.Theme, i int, cursor bool) string {
 	cell := func(painted string, w int) {
 		b.WriteString(gap + t.Pad(painted, w))
 	}
-	b.WriteString(t.Pad(t.Muted.Paint(p.zoned(e.at).Format("15:04:05.000")), timeW))
+	b.WriteString(t.Muted.Paint(p.zoned(e.at).Format(c.time)))
 	cell(pane.Name(t, strong, first.who, c.who, format.End), c.who)
-	action := act(first)
-	if !first.purpose.IsZero() && format.Width(action.String()) > c.action {
-		action = first.purpose // "preview"
-	}
-	cell(pane.Name(t, t.Text, action, c.action, format.End), c.action)
+	cell(pane.Name(t, t.Text, act(first), actionW, format.End), actionW)
 	cell(p.outcome(t, &p.log.facts[e.worst]), outcomeW)
 	cell(p.pathCell(t, strong, first, c.path, p.apart(i)), c.path)
 	if c.then > 0 {
@@ -228,19 +234,16 @@ func (p *Pane) then(e *entry) safetext.Text {
 // header draws the line of column names.
 func (p *Pane) header(w int) string {
 	t, c := p.Env.Theme, p.cols
-	zone := "UTC"
+	zones := []string{"Time (UTC)", "UTC"}
 	if p.local {
-		zone = "local"
+		zones = []string{"Local time", "Local"}
 	}
-	s := strings.Repeat(" ", gutterW) + format.PadRight("Time ("+zone+")", timeW-1) + t.Glyphs.Down
-	if p.local {
-		s = strings.Repeat(" ", gutterW) + format.PadRight("Local time", timeW-1) + t.Glyphs.Down
-	}
+	s := strings.Repeat(" ", gutterW) + format.PadRight(format.Fit(len(c.time)-1, zones...), len(c.time)-1) + t.Glyphs.Down
 	cell := func(name string, w int) {
 		s += strings.Repeat(" ", c.gap) + format.PadRight(format.End(name, w, t.Glyphs.Ellipsis), w)
 	}
 	cell("Who", c.who)
-	cell("Action", c.action)
+	cell("Action", actionW)
 	cell("Outcome", outcomeW)
 	cell("Path", c.path)
 	if c.then > 0 {
