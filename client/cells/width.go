@@ -134,13 +134,41 @@ func Cut(s string, left, right int) string {
 	return TruncateLeft(Truncate(s, right, ""), left)
 }
 
-// Wrap breaks a text into lines of at most w cells, at spaces where possible.
+// shortest is the smallest width of the last line of a sentence, in cells: a piece of
+// punctuation has no line of its own.
+const shortest = 3
+
+// Wrap breaks a text into lines of at most w cells, at spaces where possible. A last line
+// that is too short begins one word earlier.
 func Wrap(s string, w int) []string {
 	var out []string
-	for _, line := range strings.Split(ansi.Wrap(s, max(1, w), " "), "\n") {
-		out = append(out, split(line, max(1, w))...)
+	for paragraph := range strings.SplitSeq(s, "\n") {
+		lines := strings.Split(ansi.Wrap(paragraph, max(1, w), " "), "\n")
+		for _, line := range lengthened(paragraph, lines, w) {
+			out = append(out, split(line, max(1, w))...)
+		}
 	}
 	return out
+}
+
+// lengthened moves the word before the last line of a paragraph onto this line, if the
+// line is too short and has room.
+func lengthened(paragraph string, lines []string, w int) []string {
+	n := len(lines)
+	last := strings.TrimRight(lines[n-1], " ")
+	if n < 2 || last == "" || Width(last) >= shortest {
+		return lines
+	}
+	before := strings.TrimRight(lines[n-2], " ")
+	at := strings.LastIndexByte(before, ' ') + 1
+	word := before[at:]
+	if strings.HasSuffix(strings.TrimRight(paragraph, " "), " "+last) { // else the break is in a word
+		word += " "
+	}
+	if head := strings.TrimRight(before[:at], " "); head != "" && Width(word+last) <= w {
+		lines[n-2], lines[n-1] = head, word+last
+	}
+	return lines
 }
 
 // Hardwrap breaks a text into lines of at most w cells, also within a word. It loses

@@ -57,6 +57,8 @@ func TestWrapBreaksAtSpacesAndSlashes(t *testing.T) {
 		{"allow finance-team company-reports/annual/", 34, []string{"allow finance-team ", "company-reports/annual/"}},
 		{"allow finance-team company-reports/annual/", 36, []string{"allow finance-team company-reports/", "annual/"}},
 		{"a statement-without-a-break-in-its-second-half", 20, []string{"a statement-without-", "a-break-in-its-secon", "d-half"}},
+		{"I need the minutes for the audit x.", 34, []string{"I need the minutes for the ", "audit x."}},
+		{"company-reports/annual/audited/x", 31, []string{"company-reports/annual/", "audited/x"}},
 		{"and\u202e then b", 14, []string{"and\\u{202e} ", "then b"}},
 		{"世界", 1, nil},
 		{"x", 0, nil},
