@@ -65,6 +65,6 @@ func (m *Model) logChecked(msg logChecked) tea.Cmd {
 	m.log.finding = msg.Finding
 	ask := &dialog.Question{Title: "The audit log was changed", Lines: []dialog.Line{{Text: msg.Finding.String(), Tone: dialog.Bad}},
 		Choices: []dialog.Choice{{Keys: []string{"enter"}, Label: "close"}}}
-	m.dialog = ask
+	m.show(ask)
 	return ask.WithGrace()
 }

@@ -54,15 +54,15 @@ func (d LogFileDeps) Terminal(getenv func(string) string, theme string, s Screen
 // LogFile is a program with one page: the audit log of a file. It has no server, no
 // sign-in and no transfers.
 type LogFile struct {
-	deps   LogFileDeps
-	env    *pane.Env
-	page   *audit.Pane
-	w, h   int
-	dark   theme.Options
-	dialog dialog.Dialog
-	typed  typed
-	say    pane.Say
-	last   keys.Action // of the last key
+	deps    LogFileDeps
+	env     *pane.Env
+	page    *audit.Pane
+	w, h    int
+	dark    theme.Options
+	dialogs dialogs
+	typed   typed
+	say     pane.Say
+	last    keys.Action // of the last key
 }
 
 // NewLogFile returns the program. Nothing runs until Init.
@@ -131,19 +131,13 @@ func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		m.say = pane.Say{Text: safetext.New("This is the only page. " + m.env.Keys.Shown(m.page.Context(), keys.Quit) + " ends usher.")}
 	case dialog.Show:
-		m.dialog = msg.Dialog
+		m.dialogs.show(msg.Dialog)
 	case dialog.Hide:
-		if m.dialog == msg.Dialog {
-			m.dialog = nil
-		}
+		m.dialogs.hide(msg.Dialog)
 	case run:
 		return m, m.act(msg.action)
 	default:
-		cmd := m.page.Handle(msg)
-		if m.dialog != nil {
-			cmd = tea.Batch(cmd, m.dialog.Handle(msg))
-		}
-		return m, cmd
+		return m, tea.Batch(m.page.Handle(msg), m.dialogs.handle(msg))
 	}
 	return m, nil
 }
@@ -165,13 +159,8 @@ func (m *LogFile) press(msg tea.KeyPressMsg) tea.Cmd {
 		return tea.Suspend
 	case m.small():
 		return nil
-	case m.dialog != nil:
-		d := m.dialog
-		over, cmd := d.Key(msg)
-		if over && m.dialog == d {
-			m.dialog = nil
-		}
-		return cmd
+	case m.dialogs.front() != nil:
+		return m.dialogs.press(msg)
 	}
 	m.say = pane.Say{}
 	if m.page.Typing() {
@@ -195,9 +184,9 @@ func (m *LogFile) act(a keys.Action) tea.Cmd {
 	m.last = a
 	switch a {
 	case keys.Help:
-		m.dialog = help.NewKeys("Keys in "+where(m.page), m.env.Keys, m.page.Context(), elsewhere)
+		m.dialogs.show(help.NewKeys("Keys in "+where(m.page), m.env.Keys, m.page.Context(), elsewhere))
 	case keys.Palette:
-		m.dialog = m.palette()
+		m.dialogs.show(m.palette())
 	case keys.Suspend:
 		return tea.Suspend
 	case keys.Redraw:
@@ -258,8 +247,8 @@ func (m *LogFile) View() tea.View {
 	if v.Cursor = m.page.Cursor(); v.Cursor != nil {
 		v.Cursor.Y++
 	}
-	if m.dialog != nil {
-		over(&v, t, m.dialog, m.w, m.h)
+	if d := m.dialogs.front(); d != nil {
+		over(&v, t, d, m.w, m.h)
 	}
 	terminal(&v, m.deps.Still, m.deps.Mouse)
 	return v

@@ -16,7 +16,7 @@ const pageTop = 1
 // mouse handles the wheel and the left button. Both do nothing over a dialog, in a
 // text field and before the sign-in.
 func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
-	if !m.deps.Mouse || m.small() || m.dialog != nil || !m.session.phase.browsing() {
+	if !m.deps.Mouse || m.small() || m.dialogs.front() != nil || !m.session.phase.browsing() {
 		return nil
 	}
 	cmd, done := onPage(m.env, m.front(), msg, m.act)
@@ -29,7 +29,7 @@ func (m *Model) mouse(msg tea.MouseMsg) tea.Cmd {
 
 // mouse is as that of Model.
 func (m *LogFile) mouse(msg tea.MouseMsg) tea.Cmd {
-	if !m.deps.Mouse || m.small() || m.dialog != nil {
+	if !m.deps.Mouse || m.small() || m.dialogs.front() != nil {
 		return nil
 	}
 	cmd, _ := onPage(m.env, m.page, msg, m.act)

@@ -54,6 +54,9 @@ func (p phase) after(h sessionEvent) phase {
 // browsing reports whether the pages are active, not the sign-in.
 func (p phase) browsing() bool { return p == opening || p == open || p == expired }
 
+// interrupted reports whether the person of the kept browser state must sign in again.
+func (p phase) interrupted() bool { return p == expired || p == returning || p == checking }
+
 // known reports whether whoami has confirmed the person of the kept browser state.
 func (p phase) known() bool { return p != out && p != opening }
 

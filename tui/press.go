@@ -121,12 +121,8 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		return nil
 	}
-	if d := m.dialog; d != nil {
-		over, cmd := d.Key(msg)
-		if over && m.dialog == d {
-			m.dialog = nil
-		}
-		return tea.Batch(cmd, woke)
+	if m.dialogs.front() != nil {
+		return tea.Batch(m.dialogs.press(msg), woke)
 	}
 	if !m.session.phase.browsing() {
 		return m.signin.Key(msg)
@@ -168,11 +164,11 @@ func (m *Model) act(a keys.Action) tea.Cmd {
 		}
 		return m.open(pane.Open{Page: a, On: on})
 	case keys.Session:
-		m.dialog = m.sessionDialog()
+		m.show(m.sessionDialog())
 	case keys.Help:
-		m.dialog = help.NewKeys("Keys in "+where(page), m.env.Keys, page.Context(), func(a keys.Action) bool { return m.leftOut(a) || omits(page, a) })
+		m.show(help.NewKeys("Keys in "+where(page), m.env.Keys, page.Context(), func(a keys.Action) bool { return m.leftOut(a) || omits(page, a) }))
 	case keys.Palette:
-		m.dialog = m.palette()
+		m.show(m.palette())
 	case keys.Suspend:
 		return tea.Suspend
 	case keys.Redraw:

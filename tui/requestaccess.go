@@ -27,7 +27,7 @@ func (m *Model) requestAccess(msg browse.RequestAccess) tea.Cmd {
 		return pane.Send(pane.Say{Text: safetext.New("Requests for access are not possible here."), Tone: pane.Warning})
 	}
 	a := newAccessRequest(m.env, m.deps.Server, m.deps.Requests, msg)
-	m.dialog = a
+	m.show(a)
 	return a.look()
 }
 
@@ -44,6 +44,7 @@ type accessRequest struct {
 	path, reason pane.Field
 	second       bool // the reason is typed
 	wrong        string
+	lost         string             // the sentence of an ended sign-in or a lost network
 	pending      string             // the name of the pending call; "": none
 	cancel       context.CancelFunc // of the pending call
 	x, y         int                // of the text cursor in the box
@@ -243,6 +244,9 @@ func (a *accessRequest) done(err error, say string) tea.Cmd {
 	if err != nil {
 		a.pending = ""
 		a.wrong = pane.Sentence(err, a.server).String()
+		if api.SignedOut(err) || api.Offline(err) {
+			a.lost = a.wrong
+		}
 		return pane.Send(pane.Failed{Err: err})
 	}
 	return tea.Sequence(pane.Send(dialog.Hide{Dialog: a}), pane.Send(pane.Answered{}), pane.Send(pane.Say{Text: pane.Safe(say), Tone: pane.Good}))
@@ -267,6 +271,10 @@ func (a *accessRequest) Handle(msg tea.Msg) tea.Cmd {
 				a.wrong = approval.NoneOwn
 			}
 			return cmd
+		}
+	case pane.Retry:
+		if a.wrong == a.lost {
+			a.wrong = ""
 		}
 	case lookedUp:
 		if msg.of == a && msg.err == nil { // without them, the dialog has only fields

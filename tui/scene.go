@@ -10,13 +10,14 @@ import (
 
 // Scene describes the program for package linear.
 func (m *Model) Scene() linear.Scene {
-	s := linear.Scene{Say: m.say.Text.String(), Progress: m.transfers.Progress(), Dialog: m.dialog != nil}
+	d := m.dialogs.front()
+	s := linear.Scene{Say: m.say.Text.String(), Progress: m.transfers.Progress(), Dialog: d != nil}
 	if m.session.phase.browsing() {
 		s.Page = string(m.front().Context())
 	}
 	switch {
-	case m.dialog != nil:
-		s.Words = m.dialog.Words()
+	case d != nil:
+		s.Words = d.Words()
 	case !m.session.phase.browsing():
 		s.Words = m.signin.Words()
 	default:
@@ -47,9 +48,10 @@ func pageWords(env *pane.Env, page pane.Pane, leftOut func(keys.Action) bool) li
 
 // Scene describes the program for package linear.
 func (m *LogFile) Scene() linear.Scene {
-	s := linear.Scene{Say: m.say.Text.String(), Page: string(m.page.Context()), Dialog: m.dialog != nil}
-	if m.dialog != nil {
-		s.Words = m.dialog.Words()
+	d := m.dialogs.front()
+	s := linear.Scene{Say: m.say.Text.String(), Page: string(m.page.Context()), Dialog: d != nil}
+	if d != nil {
+		s.Words = d.Words()
 	} else {
 		s.Words = pageWords(m.env, m.page, elsewhere)
 	}

@@ -130,7 +130,7 @@ func (m *Model) sessionMessage(msg tea.Msg) (tea.Cmd, bool) {
 		return m.recalled(msg), true
 	case signedOut:
 		m.session = state{phase: m.session.phase.after(leftSession), seq: m.session.seq + 1}
-		m.stack, m.dialog = nil, nil
+		m.stack, m.dialogs = nil, dialogs{}
 		m.personChanged()
 		*m.env.Me = pane.Me{Online: true}
 		m.signin.Restart(safetext.Text{})
@@ -190,7 +190,7 @@ func (m *Model) whoamiDone(msg whoamiDone) tea.Cmd {
 	case from == opening:
 		return m.checkLog()
 	case from == checking:
-		return tea.Batch(m.transfers.SignedIn(), m.broadcast(pane.Retry{}), m.checkLog())
+		return tea.Batch(m.dialogs.resume(), m.transfers.SignedIn(), m.broadcast(pane.Retry{}), m.checkLog())
 	case !before.Online:
 		return m.broadcast(pane.Retry{})
 	case from.known() && (before.Version != msg.me.Version || !sameGroups(before.Groups, msg.me.Groups)):
@@ -235,7 +235,7 @@ func sameGroups(a, b []safetext.Text) bool {
 
 // startOver drops all state of the person before, for another person.
 func (m *Model) startOver() tea.Cmd {
-	m.stack, m.dialog = nil, nil
+	m.stack, m.dialogs = nil, dialogs{}
 	m.personChanged()
 	b, err := m.newBrowser()
 	if err != nil {
@@ -287,7 +287,8 @@ func (m *Model) failed(err error) tea.Cmd {
 	return nil
 }
 
-// ended opens the dialog for a new sign-in. Folder, marks and queue are kept.
+// ended opens the dialog for a new sign-in. Folder, marks, queue and open dialogs are
+// kept.
 func (m *Model) ended(err error) tea.Cmd {
 	from := m.session.phase
 	m.session.phase = from.after(refused)
@@ -316,7 +317,8 @@ func (m *Model) askSignIn(why string) tea.Cmd {
 		{Keys: []string{"enter"}, Label: "sign in", Cmd: pane.Send(again{})},
 		{Keys: []string{"q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
 	}}
-	m.dialog = ask
+	m.dialogs.interrupt()
+	m.dialogs.show(ask)
 	return ask.WithGrace()
 }
 

@@ -3,7 +3,7 @@
 //
 // Model is the tea.Model of a server; LogFile has the page of a log in a file, without
 // one. Model owns the size, the focus, the theme, the status
-// line, the session and at most one dialog. A key press goes to the dialog, else
+// line, the session and the dialogs. A key press goes to the dialog in front, else
 // to the open text field, else to the page in front, else to the bindings of
 // keys.Everywhere. A message goes to the page that owns its type. Pages are plain
 // structs (package pane) and share the packages theme, format, rows and keys.
@@ -57,7 +57,8 @@ type Model struct {
 	browse    *browse.Pane
 	transfers *transfers.Pane
 	stack     []pane.Pane // pages over the browser
-	dialog    dialog.Dialog
+	dialogs   dialogs
+	leave     dialog.Dialog // the question before a quit or a sign-out
 	typed     typed
 	say       pane.Say
 	session   state
@@ -159,11 +160,10 @@ func (m *Model) Init() tea.Cmd {
 }
 
 // Update routes a message to its owner. It then opens the dialog about unfinished
-// transfers, if another dialog has just closed.
+// transfers, if no other dialog is open.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	was := m.dialog
 	_, cmd := m.route(msg)
-	return m, tea.Batch(cmd, m.resume(was))
+	return m, tea.Batch(cmd, m.resume())
 }
 
 func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -185,12 +185,10 @@ func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.BackgroundColorMsg:
 		return m, m.background(msg.IsDark())
 	case dialog.Show:
-		m.dialog = msg.Dialog
+		m.show(msg.Dialog)
 		return m, nil
 	case dialog.Hide:
-		if m.dialog == msg.Dialog {
-			m.dialog = nil
-		}
+		m.dialogs.hide(msg.Dialog)
 		return m, nil
 	case pane.Say:
 		m.say = msg
@@ -266,10 +264,17 @@ func (m *Model) broadcast(msg tea.Msg) tea.Cmd {
 			cmds = append(cmds, p.Handle(msg))
 		}
 	}
-	if m.dialog != nil {
-		cmds = append(cmds, m.dialog.Handle(msg))
-	}
+	cmds = append(cmds, m.dialogs.handle(msg))
 	return tea.Batch(cmds...)
+}
+
+// show opens a dialog over the others. None of them covers a sign-in: it opens after it.
+func (m *Model) show(d dialog.Dialog) {
+	if m.session.phase.interrupted() {
+		m.dialogs.keep(d)
+		return
+	}
+	m.dialogs.show(d)
 }
 
 // front is the page in front, which handles the keys.
@@ -410,9 +415,9 @@ func (m *Model) copy(c pane.Copy) tea.Cmd {
 }
 
 func (m *Model) paste(msg tea.PasteMsg) tea.Cmd {
-	switch {
-	case m.dialog != nil:
-		return m.dialog.Handle(msg)
+	switch d := m.dialogs.front(); {
+	case d != nil:
+		return d.Handle(msg)
 	case !m.session.phase.browsing():
 		return m.signin.Handle(msg)
 	case m.front().Typing():

@@ -62,14 +62,14 @@ func (m *Model) foundUnfinished(msg foundUnfinished) tea.Cmd {
 }
 
 // resume opens the dialog about unfinished transfers when no other dialog and no
-// text field is open. A dialog that replaces it does not count as an answer. The
-// argument is the open dialog before the current message.
-func (m *Model) resume(was dialog.Dialog) tea.Cmd {
-	if q := m.session.resume; q != nil && was == q && m.dialog == nil {
+// text field is open. Its end is the answer.
+func (m *Model) resume() tea.Cmd {
+	q := m.session.resume
+	if q != nil && !m.dialogs.has(q) {
 		m.session.unfinished, m.session.resume = nil, nil
 	}
 	saved := m.session.unfinished
-	if saved == nil || m.dialog != nil || !m.session.phase.browsing() || m.front().Typing() {
+	if saved == nil || m.session.resume != nil || m.dialogs.front() != nil || !m.session.phase.browsing() || m.front().Typing() {
 		return nil
 	}
 	reqs := make([]download.Request, len(saved))
@@ -85,7 +85,8 @@ func (m *Model) resume(was dialog.Dialog) tea.Cmd {
 			{Keys: []string{"esc"}, Label: "not now", Cmd: pane.Send(pane.Say{Text: safetext.New("Kept for later. To resume, press " + m.env.Keys.Shown(keys.Everywhere, keys.Palette) + " and type \"unfinished\".")})},
 		},
 	}
-	m.dialog, m.session.resume = ask, ask
+	m.show(ask)
+	m.session.resume = ask
 	return ask.WithGrace()
 }
 
@@ -121,15 +122,22 @@ func (m *Model) askQuit() tea.Cmd {
 	if !active && (keeps || !open) {
 		return m.quit()
 	}
-	m.dialog = &dialog.Question{
+	m.askLeave(&dialog.Question{
 		Title: "Quit",
 		Lines: []dialog.Line{{Text: stopping(n, active, keeps, "next time")}},
 		Choices: []dialog.Choice{
 			{Keys: []string{"enter", "q"}, Label: "quit", Cmd: pane.Send(quitNow{})},
 			{Keys: []string{"esc"}, Label: "stay"},
 		},
-	}
+	})
 	return nil
+}
+
+// askLeave opens the question before a quit or a sign-out, over any other dialog.
+func (m *Model) askLeave(ask dialog.Dialog) {
+	m.dialogs.hide(m.leave)
+	m.leave = ask
+	m.dialogs.show(ask)
 }
 
 // askSignOut signs out. It opens a dialog first if that stops transfers.
@@ -138,14 +146,14 @@ func (m *Model) askSignOut() tea.Cmd {
 	if !active {
 		return m.signOut()
 	}
-	m.dialog = &dialog.Question{
+	m.askLeave(&dialog.Question{
 		Title: "Sign out",
 		Lines: []dialog.Line{{Text: stopping(n, active, m.transfers.Keeps(), "at your next sign-in")}},
 		Choices: []dialog.Choice{
 			{Keys: []string{"enter"}, Label: "sign out", Cmd: m.signOut()},
 			{Keys: []string{"esc", "q"}, Label: "stay"},
 		},
-	}
+	})
 	return nil
 }
 

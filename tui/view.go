@@ -42,8 +42,8 @@ func (m *Model) View() tea.View {
 	default:
 		v.Content, v.Cursor = m.pageView()
 	}
-	if m.dialog != nil {
-		over(&v, m.env.Theme, m.dialog, m.w, m.h)
+	if d := m.dialogs.front(); d != nil {
+		over(&v, m.env.Theme, d, m.w, m.h)
 	}
 	terminal(&v, m.deps.Still, m.deps.Mouse)
 	return v

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,8 @@ type reply struct {
 	facts  []dialog.Line      // of the confirmation, or the line for the file
 	line   safetext.Text      // for a grants file
 	wrong  []string
-	x, y   int // of the text cursor in the box
+	lost   string // the sentence of an ended sign-in or a lost network
+	x, y   int    // of the text cursor in the box
 }
 
 // Messages to a reply from its own commands.
@@ -260,6 +262,10 @@ func (d *reply) Handle(msg tea.Msg) tea.Cmd {
 			f.Take(msg)
 			d.wrong = nil
 		}
+	case pane.Retry:
+		if slices.Equal(d.wrong, []string{d.lost}) {
+			d.wrong = nil
+		}
 	case checked:
 		if msg.of == d && d.stage == checking {
 			return d.checked(msg)
@@ -331,6 +337,9 @@ func (d *reply) failed(err error) tea.Cmd {
 		d.wrong = []string{approval.NoRequest(d.admins.Raw()) + " Refresh the list."}
 	} else {
 		d.wrong = []string{pane.Sentence(err, d.server).String()}
+		if api.SignedOut(err) || api.Offline(err) {
+			d.lost = d.wrong[0]
+		}
 	}
 	return pane.Send(pane.Failed{Err: err})
 }
