@@ -147,7 +147,8 @@ func TestAccessIsDeclined(t *testing.T) {
 		t.Errorf("%+v, %v", mine, err)
 	}
 	events := f.Events(t, "action:access-answered")
-	if len(events) != 1 || events[0].Reason != "declined for ada: ask your manager" || events[0].Grant != "" || events[0].Path() != "builds/nightly/app.zip" {
+	if len(events) != 2 || events[1].Reason != "declined for ada: ask your manager" || events[1].Grant != "" || events[1].Path() != "builds/nightly/app.zip" ||
+		events[0].Outcome != "failed" || events[0].Reason != "approved for ada; the request has another answer already" || events[0].Grant != "" {
 		t.Errorf("%+v", events)
 	}
 	// The person can ask again.

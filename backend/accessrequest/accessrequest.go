@@ -22,6 +22,8 @@ const (
 	Life    = 30 * 24 * time.Hour // of a request, and of an answer
 	MaxOpen = 10                  // open requests of one person
 	MaxKept = 1000                // requests of all people, with the answered ones
+
+	ClaimLife = time.Minute // of a claim, longer than one call of an admin
 )
 
 // State is the state of a request.
@@ -51,6 +53,9 @@ type Request struct {
 	Answered time.Time `json:"answered,omitzero"` // or withdrawn
 	Answer   string    `json:"answer,omitempty"`
 	Grant    string    `json:"grant,omitempty"` // the log's form of the grant, if one was added
+
+	Claim   string    `json:"claim,omitempty"` // of the answer in progress; see Claim
+	Claimed time.Time `json:"claimed,omitzero"`
 }
 
 // The refusals of Ask, Withdraw and Close.
@@ -106,7 +111,7 @@ type Change struct {
 // for the same path. If all places are taken, the oldest answered request makes place.
 func Ask(all []Request, r Request, now time.Time) (Change, error) {
 	r.ID, r.Asked, r.State = ID(r.Sub, r.Bucket, r.Key), now, Open
-	r.By, r.Answered, r.Answer, r.Grant = "", time.Time{}, "", ""
+	r.By, r.Answered, r.Answer, r.Grant, r.Claim, r.Claimed = "", time.Time{}, "", "", "", time.Time{}
 	live := Live(all, now)
 	open, known := 0, false
 	var oldest Request // answered
@@ -163,6 +168,44 @@ type Answer struct {
 	Grant string
 }
 
+// claim identifies an answer.
+func (a Answer) claim() string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(a.State), a.By, a.Text, a.Grant}, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// claimed reports whether another answer to the request is in progress.
+func (r Request) claimed(a Answer, now time.Time) bool {
+	return r.Claim != "" && r.Claim != a.claim() && now.Before(r.Claimed.Add(ClaimLife))
+}
+
+// Claim returns the change at the beginning of an answer, whose grant and record come
+// before Close. Until then any other answer is ErrAnswered, so that no two answers have an
+// effect. A claim without a Close ends by itself.
+func Claim(all []Request, id string, asked time.Time, a Answer, now time.Time) (Change, error) {
+	change, err := Close(all, id, asked, a, now)
+	if err != nil {
+		return Change{}, err
+	}
+	if r, _ := Find(all, id, now); r.State == Open {
+		r.Claim, r.Claimed = a.claim(), now
+		change.Put = r
+	}
+	return change, nil
+}
+
+// Release returns the change by the failure of a claimed answer.
+func Release(all []Request, id string, _ time.Time, a Answer, now time.Time) (Change, error) {
+	r, ok := Find(all, id, now)
+	if !ok {
+		return Change{}, ErrUnknown
+	}
+	if r.Claim == a.claim() {
+		r.Claim, r.Claimed = "", time.Time{}
+	}
+	return Change{Put: r}, nil
+}
+
 // Close returns the change by an answer. A repetition of the answer changes nothing,
 // and another answer is ErrAnswered.
 func Close(all []Request, id string, asked time.Time, a Answer, now time.Time) (Change, error) {
@@ -172,10 +215,11 @@ func Close(all []Request, id string, asked time.Time, a Answer, now time.Time) (
 		return Change{}, ErrUnknown
 	case r.State == a.State && r.By == a.By && r.Answer == a.Text && r.Grant == a.Grant:
 		return Change{Put: r}, nil
-	case r.State != Open || !r.Asked.Equal(asked):
+	case r.State != Open || !r.Asked.Equal(asked) || r.claimed(a, now):
 		return Change{}, ErrAnswered
 	}
 	r.State, r.By, r.Answer, r.Grant, r.Answered = a.State, a.By, a.Text, a.Grant, now
+	r.Claim, r.Claimed = "", time.Time{}
 	return Change{Put: r}, nil
 }
 

@@ -96,6 +96,63 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// The first of two answers claims the request, and the other one is refused until the
+// claim ends: by the answer itself, by its failure, or by time.
+func TestClaim(t *testing.T) {
+	all := kept(1, accessrequest.Open)
+	id, asked := all[0].ID, all[0].Asked
+	yes := accessrequest.Answer{State: accessrequest.Approved, By: "margaret", Grant: "allow g builds/"}
+	claimed := func(change accessrequest.Change, err error) []accessrequest.Request {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []accessrequest.Request{change.Put}
+	}
+	held := claimed(accessrequest.Claim(all, id, asked, yes, now))
+	if held[0].State != accessrequest.Open {
+		t.Fatalf("%+v", held)
+	}
+	again := claimed(accessrequest.Claim(held, id, asked, yes, now.Add(time.Second))) // a repetition
+	for name, a := range map[string]accessrequest.Answer{
+		"another admin":  {State: accessrequest.Declined, By: "hedy"},
+		"the same admin": {State: accessrequest.Declined, By: "margaret"},
+	} {
+		for _, kept := range [][]accessrequest.Request{held, again} {
+			if _, err := accessrequest.Claim(kept, id, asked, a, now.Add(time.Second)); !errors.Is(err, accessrequest.ErrAnswered) {
+				t.Errorf("%s: a claim: %v", name, err)
+			}
+			if _, err := accessrequest.Close(kept, id, asked, a, now.Add(time.Second)); !errors.Is(err, accessrequest.ErrAnswered) {
+				t.Errorf("%s: an answer: %v", name, err)
+			}
+		}
+		other := claimed(accessrequest.Release(held, id, asked, a, now)) // not its claim
+		if other[0] != held[0] {
+			t.Errorf("%s releases the claim", name)
+		}
+		free := claimed(accessrequest.Release(held, id, asked, yes, now))
+		if free[0] != all[0] {
+			t.Errorf("after a release: %+v", free)
+		}
+		for _, kept := range [][]accessrequest.Request{free, held} { // held, after the end of its claim
+			closed := claimed(accessrequest.Close(kept, id, asked, a, now.Add(accessrequest.ClaimLife)))
+			if closed[0].State != a.State || closed[0].Claim != "" || !closed[0].Claimed.IsZero() {
+				t.Errorf("%s: %+v", name, closed)
+			}
+		}
+	}
+	closed := claimed(accessrequest.Close(held, id, asked, yes, now))
+	if closed[0].State != accessrequest.Approved || closed[0].Claim != "" {
+		t.Errorf("%+v", closed)
+	}
+	if repeated := claimed(accessrequest.Claim(closed, id, asked, yes, now)); repeated[0] != closed[0] {
+		t.Errorf("a repetition: %+v", repeated)
+	}
+	if sent := claimed(accessrequest.Ask(held, held[0], now.Add(time.Hour))); sent[0].Claim != "" {
+		t.Errorf("a new request has the claim: %+v", sent)
+	}
+}
+
 // Only the person of an open request withdraws it. A repetition is no mistake, and an
 // answered request keeps its answer.
 func TestWithdraw(t *testing.T) {
