@@ -195,8 +195,9 @@ pictures: ## The pictures of the README, and bin/auditor.gif, rendered by VHS
 	CGO_ENABLED=0 $(GO) build -o bin/usher .
 	PATH="$$PWD/bin:$$PATH" vhs demo.tape
 	PATH="$$PWD/bin:$$PATH" vhs docs/auditor.tape
+	@# The connection's green has few pixels: a square of it keeps it in each palette.
 	@for f in browser:128 reader:48 audit:128 event:128 verify:128; do \
-	  ffmpeg -v error -y -i bin/$${f%:*}.png -vf "split[a][b];[a]palettegen=max_colors=$${f#*:}[p];[b][p]paletteuse=dither=none" docs/$${f%:*}.png || exit 1; \
+	  ffmpeg -v error -y -i bin/$${f%:*}.png -vf "split[a][b];[a]drawbox=w=60:h=60:color=0x8fce9b:t=fill,palettegen=max_colors=$${f#*:}[p];[b][p]paletteuse=dither=none" docs/$${f%:*}.png || exit 1; \
 	done
 	@test "$$(wc -c < demo.gif)" -lt 2000000 || { echo 'demo.gif is over 2 MB'; exit 1; }
 	@for f in docs/*.png; do test "$$(wc -c < $$f)" -lt 150000 || { echo "$$f is over 150 kB"; exit 1; }; done
