@@ -526,7 +526,7 @@ func TestComparisonsAreSafe(t *testing.T) {
 			}
 		}
 		w := p.Words()
-		for _, l := range slices.Concat(w.Info, w.Text, w.Lines.Text, []string{w.Title, w.Place}) {
+		for _, l := range slices.Concat(w.Info, w.Text, w.Lines.Text, []string{w.Title, w.Place, w.Row.Text}) {
 			if err := safetexttest.Leaks(l); err != nil {
 				t.Errorf("%s in words: %v in %q", x.Name, err, l)
 			}
@@ -550,6 +550,25 @@ func TestDiffWords(t *testing.T) {
 	p.press("/", "a")
 	if f := p.Words().Field; f != (linear.Field{Label: "Find", Value: "a"}) {
 		t.Errorf("%+v", f)
+	}
+}
+
+// A change in the same window is announced with its kind: no new line shows it.
+func TestDiffWordsOfAChange(t *testing.T) {
+	p := openDiff(t, "a\nb\nc\nd\ne\nf\ng\n", "a\nB\nc\nd\ne\nf\ng\nh\n")
+	p.View(80, 20)
+	if row := p.Words().Row; row != (linear.Row{}) {
+		t.Errorf("before the first change: %+v", row)
+	}
+	for _, want := range []linear.Row{
+		{ID: "change 1 of 2", Text: "change 1 of 2, removed: b"},
+		{ID: "change 2 of 2", Text: "change 2 of 2, added: h"},
+		{ID: "change 1 of 2", Text: "change 1 of 2, removed: b"},
+	} {
+		p.press("n")
+		if row := p.Words().Row; row != want {
+			t.Errorf("%+v, not %+v", row, want)
+		}
 	}
 }
 

@@ -169,6 +169,9 @@ func (p *Diff) Words() linear.Words {
 	for _, l := range p.view.text.Lines[p.view.top:min(len(p.view.text.Lines), p.view.top+max(1, p.view.page))] {
 		w.Lines.Text = append(w.Lines.Text, signed(l.Raw))
 	}
+	if at := p.position(); at != "" { // a change in the same window has no new lines
+		w.Row = linear.Row{ID: at, Text: linear.Join(at, signed(p.view.text.Lines[p.starts[p.change]].Raw))}
+	}
 	return w
 }
 
