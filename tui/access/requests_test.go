@@ -218,6 +218,37 @@ func TestPagesOfRequests(t *testing.T) {
 	})
 }
 
+// The most requests that a server keeps are on one list: all pages follow, and the last one
+// can be answered.
+func TestAThousandRequests(t *testing.T) {
+	play(t, func(w *program) {
+		w.adminServer.page = 50
+		w.adminServer.wishes = nil
+		for i := range 1000 {
+			w.adminServer.wishes = append(w.adminServer.wishes, wish{"ada", fmt.Sprintf("builds/%03d/", i), "audit 2026", time.Hour})
+		}
+	}, func(t *testing.T, w *program) {
+		w.requests()
+		for range 20 {
+			w.Press("G")
+			w.Wait(time.Second)
+		}
+		w.Want(t, "1,000 requests", "builds/999/")
+		w.Not(t, "and more")
+		w.Press("d")
+		w.Type("ask your manager")
+		w.Press("enter")
+		w.Wait(time.Second)
+		w.Want(t, "999 requests", "builds/998/")
+		w.Not(t, "builds/999/")
+		w.Press("g")
+		w.Want(t, "builds/000/")
+		if n := len(w.adminServer.queries()); n != 22 {
+			t.Errorf("%d queries, not one for each page, one for the folder and one for the answer", n)
+		}
+	})
+}
+
 // The requests are for admins: for auditors the key has the reason, and the key line
 // and row 0 have nothing of them.
 func TestRequestsAreForAdmins(t *testing.T) {
