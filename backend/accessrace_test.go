@@ -13,7 +13,7 @@ import (
 )
 
 // Two admins answer the same request at the same moment, on different servers. One answer
-// stands, with its grant or none. The other admin gets a sentence, and the log has both
+// is valid, with its grant or none. The other admin gets a sentence, and the log has both
 // tries.
 func TestTwoAdminsAnswerAtOnce(t *testing.T) {
 	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 2})
