@@ -19,6 +19,13 @@ func (w *program) again(t *testing.T) {
 	w.back(t)
 }
 
+// requests opens a request for access, with the cursor in its reason.
+func (w *program) requests() {
+	w.Press(":")
+	w.Type("request access")
+	w.Press("enter", "tab")
+}
+
 // back signs the person in again from the dialog.
 func (w *program) back(t *testing.T) {
 	t.Helper()
@@ -50,9 +57,7 @@ func TestSignInAgainKeepsTheTypedText(t *testing.T) {
 		{"jump", press("n"), "2018-an", "n", []string{"2018-ann"}},
 		{"palette", press(":"), "down", "load", []string{"download", "Download"}},
 		{"request for access", func(t *testing.T, w *program) {
-			press(":")(t, w)
-			w.Type("request access")
-			press("enter")(t, w)
+			w.requests()
 			w.Want(t, "Request access")
 		}, "audit ", "2026", []string{"Request access", "audit 2026", "enter send"}},
 		{"folder of a download", func(t *testing.T, w *program) {
@@ -89,9 +94,7 @@ func TestSignInAgainKeepsTheTypedText(t *testing.T) {
 func TestRequestAccessAfterItsSignIn(t *testing.T) {
 	d := &desk{err: &api.Error{Code: api.TokenExpired}}
 	play(t, func(w *program) { asking(d)(w); w.deps.User = "ada" }, func(t *testing.T, w *program) {
-		w.Press(":")
-		w.Type("request access")
-		w.Press("enter")
+		w.requests()
 		w.Type("audit 2026")
 		w.Press("enter")
 		w.Wait(time.Second)
@@ -133,9 +136,7 @@ func TestReturnedDialogIgnoresTheKeysOfTheSignIn(t *testing.T) {
 func TestAnotherPersonSeesNoDialogOfTheOneBefore(t *testing.T) {
 	d := &desk{}
 	play(t, func(w *program) { asking(d)(w); w.deps.User = "ada" }, func(t *testing.T, w *program) {
-		w.Press(":")
-		w.Type("request access")
-		w.Press("enter")
+		w.requests()
 		w.Type("a private reason")
 		w.server.Fail(&api.Error{Code: api.TokenExpired})
 		w.Wait(30 * time.Second)
@@ -164,9 +165,7 @@ func TestDialogsReturnWhenTheOneOverThemCloses(t *testing.T) {
 	}, func(t *testing.T, w *program) {
 		w.fetch("2025")
 		w.Wait(time.Second)
-		w.Press(":")
-		w.Type("request access")
-		w.Press("enter")
+		w.requests()
 		w.Type("audit 2026")
 		w.Press("ctrl+c")
 		w.Want(t, "Quit", "esc stay")

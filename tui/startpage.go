@@ -5,8 +5,9 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"usher/client/cells"
 )
 
 // typedAhead is the largest number of messages that the start page keeps for the program.
@@ -132,11 +133,11 @@ func (s *startPage) handOver(p *Model) (tea.Model, tea.Cmd) {
 // View needs no theme: the colors of the terminal may still be unknown.
 func (s *startPage) View() tea.View {
 	lines := make([]string, max(s.h, 2))
-	lines[0] = " " + lipgloss.NewStyle().Bold(true).Render("usher") + "  Connecting to " + s.server
+	lines[0] = " " + ansi.NewStyle().Bold().Styled("usher") + "  Connecting to " + s.server
 	lines[1] = " " + s.wait
 	lines[len(lines)-1] += " ctrl+c ends usher"
 	for i, line := range lines {
-		lines[i] = ansi.Truncate(line, s.w, "")
+		lines[i] = cells.Truncate(line, s.w, "")
 	}
 	v := tea.NewView(strings.Join(lines, "\n"))
 	v.AltScreen, v.WindowTitle = true, "usher"
