@@ -40,37 +40,53 @@ func (b *Backend) ask(r *request) (any, error) {
 		return nil, fail(api.StorageUnavailable, err)
 	}
 	e := r.event(event.AccessRequested, in.Bucket, in.Key)
-	e.Outcome, e.Reason = event.Allowed, in.Reason
+	e.Reason = in.Reason
 	change, refused := edit(all)
+	if err := r.keep(e, refused, edit); err != nil {
+		return nil, err
+	}
+	return api.AskResponse{Request: change.Put.ID, Event: e.ID, Days: int(accessrequest.Life / (24 * time.Hour))}, nil
+}
+
+// keep records a change of the requests, and then stores it, also without the caller. A
+// change that is refused after its record, because another one preceded it, has a record
+// of that too.
+func (r *request) keep(e event.Event, refused error, edit func([]accessrequest.Request) (accessrequest.Change, error)) error {
+	e.Outcome = event.Allowed
 	if refused != nil {
 		e.Outcome, e.Reason = event.Failed, refused.Error()
 	}
 	if err := r.record(e); err != nil {
-		return nil, err
-	}
-	if refused == nil {
-		// The request is recorded: its storage must not depend on the caller.
-		refused = b.c.Requests.Update(context.WithoutCancel(r.ctx), edit)
+		return err
 	}
 	if refused != nil {
-		return nil, askFailure(refused)
+		return askFailure(refused)
 	}
-	return api.AskResponse{Request: change.Put.ID, Event: e.ID, Days: int(accessrequest.Life / (24 * time.Hour))}, nil
+	err := r.b.c.Requests.Update(context.WithoutCancel(r.ctx), edit)
+	if err == nil {
+		return nil
+	}
+	late, f := r.event(e.Action, e.Bucket, e.Key), askFailure(err)
+	late.Outcome, late.Reason = event.Failed, "the event "+e.ID+" had no effect: "+string(f.code)
+	if err := r.record(late); err != nil {
+		return err
+	}
+	return f
 }
 
 // askText reports whether a text of a person is short enough.
 func askText(s string) bool { return len(s) <= api.MaxAskReason && utf8.ValidString(s) }
 
-func askFailure(err error) error {
+func askFailure(err error) *failure {
 	switch {
 	case errors.Is(err, accessrequest.ErrMany), errors.Is(err, accessrequest.ErrFull):
-		return fail(api.RequestsFull, err)
+		return &failure{api.RequestsFull, err}
 	case errors.Is(err, accessrequest.ErrUnknown):
-		return fail(api.NotFound, err)
+		return &failure{api.NotFound, err}
 	case errors.Is(err, accessrequest.ErrAnswered):
-		return fail(api.RequestAnswered, err)
+		return &failure{api.RequestAnswered, err}
 	}
-	return fail(api.StorageUnavailable, err)
+	return &failure{api.StorageUnavailable, err}
 }
 
 // asked lists the caller's own requests. They are the caller's own words and the
@@ -127,19 +143,8 @@ func (b *Backend) withdraw(r *request) (any, error) {
 		return out, r.record()
 	}
 	e := r.event(event.AccessWithdrawn, q.Bucket, q.Key)
-	e.Outcome = event.Allowed
-	if refused != nil {
-		e.Outcome, e.Reason = event.Failed, refused.Error()
-	}
-	if err := r.record(e); err != nil {
+	if err := r.keep(e, refused, edit); err != nil {
 		return nil, err
-	}
-	if refused != nil {
-		return nil, askFailure(refused)
-	}
-	// The withdrawal is recorded: its end must not depend on the caller.
-	if err := b.c.Requests.Update(context.WithoutCancel(r.ctx), edit); err != nil {
-		return nil, askFailure(err)
 	}
 	out.Event = e.ID
 	return out, nil

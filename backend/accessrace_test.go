@@ -1,12 +1,15 @@
 package backend_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"usher/backend/accessrequest"
 	"usher/backend/api"
 	"usher/backend/demo/demotest"
 	"usher/backend/event"
@@ -95,5 +98,51 @@ func TestTwoAdminsAnswerAtOnce(t *testing.T) {
 				t.Errorf("%s: the log has the try of %s as %q, not %q", key, name, tries[name], want)
 			}
 		}
+	}
+}
+
+// Requests of one person at the same moment: those over the limit have a record that they
+// had no effect.
+func TestRequestsAtOnce(t *testing.T) {
+	f := demotest.StartFleet(t, demotest.FleetOptions{Size: 2})
+	ada := f.SignIn(t, "ada")
+	const most = accessrequest.MaxOpen
+	var all sync.WaitGroup
+	var kept atomic.Int32
+	start := make(chan struct{})
+	for i := range 2 * most {
+		all.Go(func() {
+			<-start
+			_, err := ada.Ask(t.Context(), api.AskRequest{Bucket: "builds", Key: fmt.Sprint("folder-", i, "/")})
+			switch {
+			case err == nil:
+				kept.Add(1)
+			case codeOf(err) != api.RequestsFull:
+				t.Error(err)
+			}
+		})
+	}
+	close(start)
+	all.Wait()
+	if kept.Load() != most {
+		t.Errorf("%d requests are kept", kept.Load())
+	}
+	allowed, void := map[string]bool{}, 0
+	events := f.Events(t, "action:access-requested")
+	for _, e := range events {
+		if e.Outcome == event.Allowed {
+			allowed[e.ID] = true
+		}
+	}
+	for _, e := range events {
+		if id, ok := strings.CutPrefix(e.Reason, "the event "); ok {
+			if id, _, _ = strings.Cut(id, " "); !allowed[id] || e.Outcome != event.Failed {
+				t.Errorf("%s: %s", e.Outcome, e.Reason)
+			}
+			void++
+		}
+	}
+	if len(allowed)-void != most {
+		t.Errorf("%d requests are recorded as allowed, and %d of them without an effect", len(allowed), void)
 	}
 }

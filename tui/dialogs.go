@@ -18,8 +18,8 @@ type dialogs struct {
 }
 
 // grace is a time in which the returned dialogs ignore keys: the last ones of a sign-in
-// choose nothing.
-type grace struct{}
+// choose nothing. Its address is its identity, so it needs a size.
+type grace struct{ _ byte }
 
 // graceOver is the end of a grace.
 type graceOver struct{ of *grace }

@@ -220,11 +220,16 @@ func (p *Pane) reload() tea.Cmd {
 
 // show shows a ledger, with the cursor on its first row.
 func (p *Pane) show(l *ledger) {
-	p.log = l
+	p.log, p.rowsOf = l, p.filter
 	p.arrange()
 	p.list.SetTop(0)
 	p.list.SetCursor(0)
 	p.follow()
+}
+
+// stale reports whether the rows are those of the filter before.
+func (p *Pane) stale() bool {
+	return p.asked != nil && p.asked.reading.replaces() && p.rowsOf != p.filter
 }
 
 // sentence returns the text of an error for the person.

@@ -79,6 +79,7 @@ type Pane struct {
 	slow    bool // for longer than grace
 	problem problem
 	log     *ledger
+	rowsOf  string    // the filter of log
 	empty   int       // pages in a row that brought nothing
 	toward  direction // of the last movement: only this end is read on
 	own     ownReads

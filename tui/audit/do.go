@@ -148,7 +148,7 @@ func (p *Pane) Why(a keys.Action) safetext.Text {
 		}
 		f := p.chosen()
 		switch {
-		case f == nil && p.asked != nil:
+		case f == nil && p.asked != nil, p.open == nil && p.stale():
 			return safetext.New("The log is still being read. The key works once its events are here.")
 		case f == nil:
 			return safetext.New("There is no event here.")

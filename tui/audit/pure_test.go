@@ -278,6 +278,33 @@ func TestKeyBeforeTheFirstAnswer(t *testing.T) {
 	}
 }
 
+// While the events of a new filter are read, a key for an event does not take one of the
+// filter before, and their number and order are not shown.
+func TestKeyBeforeTheEventsOfAFilter(t *testing.T) {
+	p := newPane(t, &counting{}, theme.Options{})
+	p.Opened()
+	full := (*ledger)(nil).with(newest, api.AuditQueryResponse{Events: payloads()})
+	p.Handle(answered{of: p.asked, log: full})
+	if why := p.Why(keys.Enter).String(); why != "" || !strings.Contains(p.View(120, 37), "newest first") {
+		t.Fatalf("a row of the first events: %q", why)
+	}
+	p.use("who:ada")
+	if why := p.Why(keys.Enter).String(); !strings.Contains(why, "still being read") {
+		t.Errorf("a row of the filter before: %q", why)
+	}
+	if head := p.View(120, 37); strings.Contains(head, "newest first") || strings.Contains(head, " events") {
+		t.Errorf("the number and the order of the filter before:\n%s", head)
+	}
+	p.Handle(answered{of: p.asked, log: full})
+	if why := p.Why(keys.Enter).String(); why != "" {
+		t.Errorf("a row of the filter: %q", why)
+	}
+	p.ask(newest, false) // ctrl+r: the rows stay
+	if why := p.Why(keys.Enter).String(); why != "" {
+		t.Errorf("a row while the same filter is read again: %q", why)
+	}
+}
+
 // Update and View make no calls, and an unchanged state has an unchanged frame.
 func TestNoCallsInUpdateOrView(t *testing.T) {
 	b := &counting{events: payloads()}

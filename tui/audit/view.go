@@ -88,7 +88,7 @@ func (p *Pane) filterLine(w int) string {
 
 // amount returns the number of displayed events and of all events in the log.
 func (p *Pane) amount() string {
-	if p.problem.text != "" && p.log.empty() || p.asked != nil && p.log.entries == nil {
+	if p.problem.text != "" && p.log.empty() || p.asked != nil && p.log.entries == nil || p.stale() {
 		return ""
 	}
 	n := len(p.log.facts)
@@ -249,7 +249,7 @@ func (p *Pane) note() string {
 	switch {
 	case p.asked != nil && p.slow && p.asked.reading != latest:
 		return "reading the log" + p.Env.Theme.Glyphs.Ellipsis
-	case p.asked != nil && rows == 0:
+	case p.asked != nil && rows == 0, p.stale():
 		return ""
 	case p.tail.on && p.log.newer.end:
 		return "following, newest first"
