@@ -151,12 +151,12 @@ func (m *LogFile) small() bool { return m.w < leastWidth || m.h < leastHeight }
 
 // press routes a key press: to the dialog, the text field, or a binding.
 func (m *LogFile) press(msg tea.KeyPressMsg) tea.Cmd {
-	key := msg.String()
+	key, cmd := msg.String(), ofTerminal(m.env, msg)
 	switch {
 	case key == "ctrl+c", m.small() && key == "q":
 		return tea.Quit
-	case suspends(m.env, msg):
-		return tea.Suspend
+	case cmd != nil:
+		return cmd
 	case m.small():
 		return nil
 	case m.dialogs.front() != nil:

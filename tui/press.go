@@ -94,11 +94,20 @@ func afterEscape(msg tea.KeyPressMsg) (tea.KeyPressMsg, bool) {
 	return tea.KeyPressMsg(k), true
 }
 
-// suspends reports whether a key suspends the program. It does so during the sign-in, in
-// a dialog and in a text field too, except as a letter there.
-func suspends(env *pane.Env, msg tea.KeyPressMsg) bool {
+// ofTerminal returns the command of a key that suspends the program or draws the screen
+// again, else nil. Such a key works during the sign-in, in a dialog and in a text field
+// too, except as a letter there.
+func ofTerminal(env *pane.Env, msg tea.KeyPressMsg) tea.Cmd {
 	a, ok := env.Keys.Find(keys.Everywhere, msg.String())
-	return ok && a == keys.Suspend && msg.Text == ""
+	switch {
+	case !ok || msg.Text != "":
+		return nil
+	case a == keys.Suspend:
+		return tea.Suspend
+	case a == keys.Redraw:
+		return tea.ClearScreen
+	}
+	return nil
 }
 
 // press routes a key press: to the dialog, the text field, the page, or a global binding.
@@ -112,8 +121,8 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.armed = true
 		return tea.Batch(m.askQuit(), tea.Tick(time.Second, func(time.Time) tea.Msg { return disarm{} }))
 	}
-	if suspends(m.env, msg) {
-		return tea.Suspend
+	if cmd := ofTerminal(m.env, msg); cmd != nil {
+		return cmd
 	}
 	if m.small() {
 		if key == "q" {
