@@ -71,7 +71,6 @@ func TestSceneFilterOfALargeFolder(t *testing.T) {
 // Sixty marked folders are counted and downloaded, although this needs more
 // listings at once than the server allows.
 func TestSceneSixtyMarkedFolders(t *testing.T) {
-	t.Parallel()
 	const folders = 60
 	w := demotest.Start(t, demo.Options{})
 	fill(t, w, folders, func(i int) string { return fmt.Sprintf("many/%03d/a.txt", i) })

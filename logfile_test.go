@@ -12,7 +12,6 @@ import (
 // An export and a copy of a log open on the page of the audit log, without a server.
 // The head has the result of their verification.
 func TestLogFileOnTheScreen(t *testing.T) {
-	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	c := commands{t: t, home: t.TempDir(), server: w.Server}
 	for _, p := range w.People {

@@ -259,7 +259,6 @@ func TestEveryCommandOnAFullDisk(t *testing.T) {
 // A password that is typed in a terminal is not echoed, and Ctrl-C at the prompt
 // restores the terminal.
 func TestLoginInATerminal(t *testing.T) {
-	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	s, _ := open(t, w, 80, 24, "login")
 	s.shows("User name at")

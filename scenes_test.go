@@ -88,7 +88,6 @@ func TestSceneNightlyBuild(t *testing.T) {
 // The program is killed during the download of a large file. The next start
 // offers to resume it, and resumes.
 func TestSceneKilledAndResumed(t *testing.T) {
-	t.Parallel()
 	w := demotest.Start(t, demo.Options{})
 	s, dir := open(t, w, 100, 30, "builds/images/")
 	s.alanSignsIn(w)
@@ -201,7 +200,6 @@ func (s *terminal) signsOut() {
 // sign-out. The second person does not see them, and no URL is requested in the
 // second person's name. After the next sign-in the first person can resume.
 func TestSceneAnotherPersonAtTheWindow(t *testing.T) {
-	t.Parallel()
 	now := &shifted{}
 	w := demotest.Start(t, demo.Options{Now: now.Now})
 	s, dir := open(t, w, 100, 30, "builds/images/")
