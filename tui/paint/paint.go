@@ -36,10 +36,10 @@ const resizing = 100 * time.Millisecond
 type phase int
 
 const (
-	untouched phase = iota
-	ahead           // the painter entered the alternate screen, Bubble Tea did not yet
-	entered         // Bubble Tea is in the alternate screen
-	left            // or has left it; only Bubble Tea enters it again
+	untouched phase = iota // the main screen, before the first frame
+	ahead                  // the alternate screen: the painter entered it, Bubble Tea did not yet
+	entered                // the alternate screen, which Bubble Tea entered too
+	left                   // the main screen; only Bubble Tea enters the other one again
 )
 
 // Painter draws the frames of one program. See New.
