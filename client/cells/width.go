@@ -134,9 +134,9 @@ func Cut(s string, left, right int) string {
 	return TruncateLeft(Truncate(s, right, ""), left)
 }
 
-// shortest is the smallest width of the last line of a sentence, in cells: a piece of
+// Shortest is the smallest width of the last line of a sentence, in cells: a piece of
 // punctuation has no line of its own.
-const shortest = 3
+const Shortest = 3
 
 // Wrap breaks a text into lines of at most w cells, at spaces where possible. A last line
 // that is too short begins one word earlier.
@@ -156,7 +156,7 @@ func Wrap(s string, w int) []string {
 func lengthened(paragraph string, lines []string, w int) []string {
 	n := len(lines)
 	last := strings.TrimRight(lines[n-1], " ")
-	if n < 2 || last == "" || Width(last) >= shortest {
+	if n < 2 || last == "" || Width(last) >= Shortest {
 		return lines
 	}
 	before := strings.TrimRight(lines[n-2], " ")

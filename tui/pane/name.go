@@ -37,8 +37,8 @@ func Ranges(s, marked theme.Style, text string, ranges [][]int) string {
 }
 
 // Wrap breaks a text into lines of at most w cells: after a space or a slash in the
-// second half of a line, else within a word. It loses no space. A last line of one or two
-// cells begins one word earlier.
+// second half of a line, else within a word. It loses no space. A last line that is too
+// short (cells.Shortest) begins one word earlier.
 func Wrap(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
 	var full strings.Builder
 	var escapes [][]int
@@ -56,7 +56,7 @@ func Wrap(t *theme.Theme, s theme.Style, text safetext.Text, w int) []string {
 		}
 		if at := strings.LastIndexAny(head, " /") + 1; len(head) < len(rest) && 2*cells.Width(head[:at]) > w {
 			head = head[:at]
-			if last := rest[at:]; cells.Width(last) <= 2 {
+			if last := rest[at:]; cells.Width(last) < cells.Shortest {
 				at = strings.LastIndexAny(head[:at-1], " /") + 1
 				if 2*cells.Width(head[:at]) > w {
 					head = head[:at]
