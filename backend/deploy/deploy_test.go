@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,7 @@ import (
 	"usher/backend/dynamo/dynamotest"
 	"usher/backend/event"
 	grantdynamo "usher/backend/grant/dynamo"
+	"usher/backend/identity"
 )
 
 // person answers questions and keeps the lines.
@@ -465,9 +467,9 @@ func TestQuotas(t *testing.T) {
 		words       []string
 	}{
 		"a new account":  {10, nil, "", []string{"concurrency", "warning", "10 functions"}},
-		"default quotas": {1000, nil, "", []string{"Cognito", "ok", "120 UserRead and 50 UserResourceRead", "at most 25", "125 people"}},
+		"default quotas": {1000, nil, "", []string{"Cognito", "ok", "120 UserRead and 50 UserResourceRead", "at most 25", enough(25)}},
 		"raised quotas":  {1000, map[string]int{alive: 500, groups: 400}, "", []string{"Cognito", "ok", "500 UserRead and 400 UserResourceRead", "Questions=200"}},
-		"used":           {1000, map[string]int{alive: 500, groups: 400}, "200", []string{"Cognito", "ok", "at most 200", "1000 people"}},
+		"used":           {1000, map[string]int{alive: 500, groups: 400}, "200", []string{"Cognito", "ok", "at most 200", enough(200)}},
 		"more than half": {1000, nil, "40", []string{"Cognito", "warning", "more than half", "Questions=25"}},
 	} {
 		a, p := deploytest.New(t), &person{answers: four()}
@@ -517,4 +519,9 @@ func TestNewRefuses(t *testing.T) {
 	if d, err := deploy.New(deploy.Config{}); err == nil {
 		t.Errorf("%v without parts", d)
 	}
+}
+
+// enough is the sentence about people for a number of questions a second.
+func enough(questions float64) string {
+	return fmt.Sprintf("enough for %.0f people", math.Floor(questions*identity.ReuseAge(identity.DefaultReleaseAge).Seconds()))
 }

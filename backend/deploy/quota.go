@@ -61,7 +61,7 @@ func (r *run) concurrency(ctx context.Context) error {
 const (
 	usualUserRead         = 120
 	usualUserResourceRead = 50
-	checkedEvery          = 5
+	checkedEvery          = 4.5 // identity.ReuseAge of the default release age
 )
 
 // questionsOfPool checks the quotas of the calls with which usher checks people.
@@ -83,7 +83,8 @@ func (r *run) questionsOfPool(ctx context.Context) error {
 	if used == 0 {
 		used = usualUserResourceRead / 2
 	}
-	text := fmt.Sprintf("Cognito allows %d UserRead and %d UserResourceRead calls a second. usher uses at most %d: enough for %d people who download at the same time.", alive, groups, used, used*checkedEvery)
+	people := int(float64(used) * checkedEvery)
+	text := fmt.Sprintf("Cognito allows %d UserRead and %d UserResourceRead calls a second. usher uses at most %d: enough for %d people who download at the same time.", alive, groups, used, people)
 	switch {
 	case used > half:
 		r.check("Cognito", statusWarning, "%s That is more than half of a quota, and other applications of this account share it. Raise the quota in Service Quotas, or --set Questions=%d.", text, half)

@@ -25,6 +25,18 @@ const (
 	shareBurst = 2 * maxSessions
 )
 
+// DefaultReleaseAge is the release age while the pool's quotas allow it.
+const DefaultReleaseAge = 5 * time.Second
+
+// RecordTime is the part of a release age that is left for the durable record
+// between the live check and the signing. A result that is too old at the signing
+// is decided and recorded again, and the log has the release twice.
+const RecordTime = 500 * time.Millisecond
+
+// ReuseAge returns the greatest age of a result that a release uses without a
+// query, for a release age.
+func ReuseAge(releaseAge time.Duration) time.Duration { return releaseAge - RecordTime }
+
 // Source is the user pool that the directory queries.
 type Source interface {
 	// Alive checks the token's session and returns the profile of its person.
@@ -42,7 +54,7 @@ type Profile struct{ Sub, Email string }
 type DirectoryConfig struct {
 	Source Source
 	Now    func() time.Time
-	// ReleaseAge (default 5 s) and ListAge (default 30 s) are the greatest ages
+	// ReleaseAge (default DefaultReleaseAge) and ListAge (default 30 s) are the greatest ages
 	// of a result for a release and for a listing, counted from the start of
 	// the query.
 	ReleaseAge, ListAge time.Duration
@@ -130,7 +142,7 @@ func NewDirectory(c DirectoryConfig) (*Directory, error) {
 			*d = v
 		}
 	}
-	fallback(&c.ReleaseAge, 5*time.Second)
+	fallback(&c.ReleaseAge, DefaultReleaseAge)
 	fallback(&c.ListAge, 30*time.Second)
 	fallback(&c.OutageAge, 60*time.Second)
 	if c.AliveRate <= 0 {
@@ -151,11 +163,12 @@ func NewDirectory(c DirectoryConfig) (*Directory, error) {
 // age returns the time since t by the longer of two clocks.
 func age(now, t time.Time) time.Duration { return elapsed.Since(now, t) }
 
-// ForRelease returns a person's record for the signing of a URL. It uses no
-// result older than the release age, and fails during an outage.
+// ForRelease returns a person's record for the signing of a URL. It uses results
+// up to ReuseAge, those up to the release age while the pool does not respond, and
+// fails after that.
 func (d *Directory) ForRelease(ctx context.Context, c Claims) (Standing, error) {
 	limit := d.active(c.Sub)
-	return d.check(ctx, c, limit, limit)
+	return d.check(ctx, c, ReuseAge(limit), limit)
 }
 
 // ForListing returns a person's record for a listing. During an outage it uses
@@ -193,7 +206,7 @@ func (d *Directory) active(sub string) time.Duration {
 			}
 		}
 		need := max(float64(people)/d.c.GroupsRate, float64(sessions)/d.c.AliveRate)
-		d.releaseAge = max(d.c.ReleaseAge, time.Duration(need*float64(time.Second)))
+		d.releaseAge = max(d.c.ReleaseAge, RecordTime+time.Duration(need*float64(time.Second)))
 	}
 	return d.releaseAge
 }

@@ -102,11 +102,11 @@ func TestReleasesFollowTheDirectoryWithinFiveSeconds(t *testing.T) {
 			t.Fatalf("%v %v", s, err)
 		}
 		p.set(func(p *fakePool) { p.groups["ada"], p.dead[ada.Session] = nil, true })
-		time.Sleep(4900 * time.Millisecond)
+		time.Sleep(4400 * time.Millisecond)
 		if _, err := d.ForRelease(ctx, ada); err != nil {
 			t.Errorf("within 5 s: %v", err)
 		}
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(700 * time.Millisecond)
 		if _, err := d.ForRelease(ctx, ada); !errors.Is(err, ErrRevoked) {
 			t.Errorf("after 5 s: %v, want ErrRevoked", err)
 		}

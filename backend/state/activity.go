@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"usher/backend/dynamo"
+	"usher/backend/identity"
 )
 
 // activeFor is the length of a window. A session with a release check in a window
@@ -57,7 +58,7 @@ func (a *activity) releaseAge(found map[dynamo.Item]dynamo.Attributes, counts []
 		most = max(most, dynamo.NumberOf(found[i], "n"))
 	}
 	need := float64(most) / math.Min(a.c.GroupsRate, a.c.AliveRate)
-	return max(a.c.ReleaseAge, time.Duration(need*float64(time.Second)))
+	return max(a.c.ReleaseAge, identity.RecordTime+time.Duration(need*float64(time.Second)))
 }
 
 // rarely is the release age above which an active session may ask the pool no

@@ -67,7 +67,7 @@ func NewDirectory(c Config) (*Directory, error) {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&c.ReleaseAge, 5 * time.Second}, {&c.ListAge, 30 * time.Second}, {&c.OutageAge, 60 * time.Second}} {
+	}{{&c.ReleaseAge, identity.DefaultReleaseAge}, {&c.ListAge, 30 * time.Second}, {&c.OutageAge, 60 * time.Second}} {
 		if *d.value <= 0 {
 			*d.value = d.fallback
 		}
@@ -151,13 +151,14 @@ func (d *Directory) Items(session string) []dynamo.Item {
 func (d *Directory) Early(ctx context.Context, session string, releasing bool) {
 	maxAge := d.c.ListAge
 	if releasing {
-		maxAge = d.c.ReleaseAge
+		maxAge = identity.ReuseAge(d.c.ReleaseAge)
 	}
 	d.quota.early(ctx, d.c.item(session), maxAge)
 }
 
-// ForRelease returns a person's record for the signing of a URL. It uses no
-// answer older than the release age, and fails during an outage.
+// ForRelease returns a person's record for the signing of a URL. It uses answers
+// up to identity.ReuseAge, those up to the release age while the pool does not
+// respond, and fails after that.
 func (d *Directory) ForRelease(ctx context.Context, c identity.Claims) (identity.Standing, error) {
 	return d.check(ctx, c, true)
 }
@@ -218,15 +219,16 @@ func (d *Directory) look(ctx context.Context, c identity.Claims, releasing bool)
 		}
 		release := d.people.releaseAge(found, counts)
 		d.inForce.Store(int64(release))
-		maxAge, outageAge := release, release
+		reuseAge, maxAge, outageAge := identity.ReuseAge(release), release, release
 		if !releasing {
 			maxAge = max(d.c.ListAge, release)
+			reuseAge = maxAge
 			outageAge = max(d.c.OutageAge, d.c.ListAge)
 		}
 		if a.ended.After(a.at) && d.age(a.ended) <= endedLife {
 			return identity.Standing{}, nil, fmt.Errorf("by a recent check: %w", identity.ErrRevoked)
 		}
-		if d.usable(a, c, maxAge) {
+		if d.usable(a, c, reuseAge) {
 			if releasing {
 				if err := d.people.active(ctx, item, a.window, release); err != nil {
 					return identity.Standing{}, nil, unavailable(err)

@@ -118,6 +118,7 @@ func Run(t *testing.T, newFixture func(t *testing.T) Fixture) {
 		"a release follows the pool within 5 s":              followsWithin5s,
 		"a listing follows the pool within 30 s":             followsWithin30s,
 		"an answer is used again":                            usesAgain,
+		"a release has time for its record":                  timeForTheRecord,
 		"an outage stops releases, then listings":            outage,
 		"an ended session stays ended, with few questions":   ended,
 		"a dropped session is asked about at once":           dropped,
@@ -180,6 +181,23 @@ func usesAgain(t *testing.T, f Fixture) {
 	}
 	if alive, groups := f.Pool.Questions(); alive != 1 || groups != 1 {
 		t.Errorf("%d and %d questions", alive, groups)
+	}
+}
+
+// timeForTheRecord uses the answer at each age.
+func timeForTheRecord(t *testing.T, f Fixture) {
+	for range 120 {
+		s, err := f.Directory.ForRelease(context.Background(), Claims("ada"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := s.CheckedAt.Add(s.ReleaseAge).Sub(f.Now()); left < identity.RecordTime {
+			t.Fatalf("%s are left for the record of a release", left)
+		}
+		f.Advance(100 * time.Millisecond)
+	}
+	if alive, _ := f.Pool.Questions(); alive > 4 {
+		t.Errorf("%d questions in 12 s", alive)
 	}
 }
 
