@@ -163,7 +163,12 @@ func inAudit(w *watched, texts []string) (renders int) {
 	w.press("A")
 	w.calm("the log", false, "newest first", "/ filter")
 	w.press("/action:completed\r")
-	w.calm("the downloads", false, "/ action:completed", "events", "f follow")
+	w.until("the downloads", func(screen cellsOf) error {
+		if !ofFilter.MatchString(screen.String()) {
+			return errors.New("the events of the filter are not there")
+		}
+		return nil
+	})
 	seen := map[string]bool{}
 	for range len(texts) * len(layouts) {
 		w.press("\r")
@@ -185,7 +190,11 @@ func inAudit(w *watched, texts []string) (renders int) {
 	return len(seen)
 }
 
-var anyTag = regexp.MustCompile(`x\d\dx`)
+var (
+	anyTag = regexp.MustCompile(`x\d\dx`)
+	// ofFilter matches the line of a filter whose events were read.
+	ofFilter = regexp.MustCompile(`(?m)^ / action:completed .* events *$`)
+)
 
 // edit changes the local files, so that a further download has a question.
 func (w *watched) edit() {
