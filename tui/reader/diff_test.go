@@ -17,6 +17,7 @@ import (
 	"usher/backend/safetext/safetexttest"
 	"usher/client/preview"
 	"usher/tui/dialog"
+	"usher/tui/format"
 	"usher/tui/keys"
 	"usher/tui/linear"
 	"usher/tui/pane"
@@ -122,6 +123,21 @@ func (p *diffPage) asked() *dialog.Question {
 		}
 	}
 	return nil
+}
+
+// The place stays in the status line of each width; the read part becomes shorter.
+func TestDiffPlaceInEachWidth(t *testing.T) {
+	p := openDiff(t, strings.Repeat("row\n", 1000), strings.Repeat("row\n", 500)+"new\n"+strings.Repeat("row\n", 500))
+	p.press("n")
+	for w := 60; w <= 200; w++ {
+		left, right := p.Status(w)
+		if !strings.Contains(right, "change 1 of 1, line ") || format.Width(left)+2+format.Width(right) > w-2 {
+			t.Fatalf("%d cells: %q, %q", w, left, right)
+		}
+		if w == 120 && !strings.Contains(left, "recorded as preview 2 times") {
+			t.Errorf("%d cells: %q", w, left)
+		}
+	}
 }
 
 // Each key of the page has its effect.

@@ -44,15 +44,15 @@ func (p *Diff) Label(a keys.Action) string {
 }
 
 // Status returns the fetched part of the versions, and the place in the comparison.
-func (p *Diff) Status(int) (left, right string) {
-	t := p.Env.Theme
+func (p *Diff) Status(w int) (left, right string) {
+	place := ""
 	if p.view != nil {
-		right = t.Muted.Paint(linear.Join(p.matches(), p.position(), p.view.position()))
+		place = linear.Join(p.matches(), p.position(), p.view.position())
 	}
 	if p.cancel != nil {
-		return t.Muted.Paint("Reading" + t.Glyphs.Ellipsis + " Each version is recorded in the audit log."), right
+		return status(p.Env.Theme, w, place, reading(p.Env.Theme, "Each version is recorded in the audit log.")...)
 	}
-	return t.Muted.Paint(p.read.sentence()), right
+	return status(p.Env.Theme, w, place, p.read.forms()...)
 }
 
 // position is the number of the chosen change.

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -85,6 +86,16 @@ func (c counts) sentence() string {
 	}
 	return fmt.Sprintf("%s, %s of %s read; recorded as preview%s", quantity.Plural(c.ranges, "range", "ranges"),
 		quantity.Size(c.bytes), quantity.Size(c.size), times)
+}
+
+// forms returns the sentence, its part about the read ranges, and the read bytes.
+func (c counts) forms() []string {
+	if c.releases == 0 {
+		return nil
+	}
+	long := c.sentence()
+	short, _, _ := strings.Cut(long, ";")
+	return []string{long, short, quantity.Size(c.bytes) + " read"}
 }
 
 type (

@@ -10,6 +10,7 @@ import (
 	"usher/client/quantity"
 	"usher/tui/format"
 	"usher/tui/keys"
+	"usher/tui/linear"
 	"usher/tui/pane"
 	"usher/tui/theme"
 )
@@ -135,19 +136,31 @@ func (p *Pane) Label(a keys.Action) string {
 }
 
 // Status returns the fetched part of the file, and the place in the view.
-func (p *Pane) Status(int) (left, right string) {
-	t := p.Env.Theme
+func (p *Pane) Status(w int) (left, right string) {
+	place := ""
 	if p.doc != nil {
-		right = p.now().position()
-		if m := p.matches(); m != "" {
-			right = m + ", " + right
-		}
-		right = t.Muted.Paint(right)
+		place = linear.Join(p.matches(), p.now().position())
 	}
 	if p.cancel != nil {
-		return t.Muted.Paint("Reading" + t.Glyphs.Ellipsis + " The read is recorded in the audit log."), right
+		return status(p.Env.Theme, w, place, reading(p.Env.Theme, "The read is recorded in the audit log.")...)
 	}
-	return t.Muted.Paint(p.read.sentence()), right
+	return status(p.Env.Theme, w, place, p.read.forms()...)
+}
+
+// status paints the ends of the status line. The place has precedence over the longer
+// forms of the left end.
+func status(t *theme.Theme, w int, place string, forms ...string) (left, right string) {
+	room := w - 2
+	if place != "" {
+		room -= format.Width(place) + 2
+	}
+	return t.Muted.Paint(format.Fit(room, forms...)), t.Muted.Paint(place)
+}
+
+// reading returns the forms of the note about a read that has not ended.
+func reading(t *theme.Theme, record string) []string {
+	short := "Reading" + t.Glyphs.Ellipsis
+	return []string{short + " " + record, short}
 }
 
 // Cursor returns the position of the text cursor.

@@ -52,7 +52,7 @@ var sinks = []sink{
 	{"the filter", []step{{"/" + paste, "esc clear it"}}, "\x1b", false, false},
 	{"a place to go to", []step{{"\a" + paste, "tab complete"}}, "\x1b", false, false},
 	{"the palette", []step{{":" + paste, "esc close"}}, "\x1b", false, false},
-	{"the reader", []step{{"v", "recorded as preview"}}, "\x1b", true, false},
+	{"the reader", []step{{"v", "1 range"}}, "\x1b", true, false},
 	{"the transfers", []step{{"d", "verified."}, {"t", "verified "}}, "c\x1b", true, false},
 	{"a question", []step{{edit, "enter open"}, {"d", "r replace"}}, "\x1b", false, false},
 	{"the history", []step{{"t", "Transfers"}, {"H", " " + count + " file"}}, "\x1b\x1b", false, false},
