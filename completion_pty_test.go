@@ -126,6 +126,7 @@ func openShell(t *testing.T, w *demotest.Demo, program string, args []string, se
 	for _, p := range w.People {
 		if p.Username == person {
 			c.run(p.Password+"\n", "login", "--username", person, "--password-stdin")
+			c.run("", "ls", "company-reports/") // the log has an event of each term
 		}
 	}
 	cmd := exec.Command(program, args...)
