@@ -3,7 +3,9 @@ package backend
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"usher/backend/audit"
 	"usher/backend/event"
 )
 
@@ -36,12 +38,30 @@ func (b *Backend) Record(ctx context.Context, e event.Event) error {
 	return nil
 }
 
+// The end of a service without its event looks like a crash at the next start, so a
+// slow log has some tries.
+const (
+	stopTries = 3
+	stopPause = 200 * time.Millisecond
+)
+
 // Stop records the count of refusals over the budget and the end of the service.
 func (b *Backend) Stop(ctx context.Context) error {
 	if err := b.Drain(ctx); err != nil {
 		return err
 	}
-	return b.Record(ctx, b.service(event.ServiceStop))
+	e := b.service(event.ServiceStop) // the log takes one event with its id once
+	for try := 1; ; try++ {
+		err := b.Record(audit.Beside(ctx), e)
+		if err == nil || try == stopTries {
+			return err
+		}
+		select {
+		case <-time.After(stopPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // service returns an event of the service itself.
