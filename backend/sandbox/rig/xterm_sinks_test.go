@@ -133,9 +133,6 @@ func inList(w *watched, texts []string) (renders int) {
 				if last && s.named {
 					want = append(want, tag(i))
 				}
-				if s.steps[0].keys == edit && last {
-					w.again(step.keys, step.want)
-				}
 				w.calm(s.name, last && s.columns, want...)
 			}
 			renders++
@@ -213,24 +210,6 @@ func (w *watched) edit() {
 }
 
 func (w *watched) press(keys string) { _, _ = io.WriteString(w.pty, keys) }
-
-// again presses keys again until a text is there: the list can still have the state of a
-// local file before an edit.
-func (w *watched) again(keys, want string) {
-	w.t.Helper()
-	pressed := time.Now()
-	w.until(want, func(screen cellsOf) error {
-		if strings.Contains(screen.String(), want) {
-			return nil
-		}
-		if time.Since(pressed) > 8*time.Second {
-			w.t.Logf("%v: %q is pressed again", w.size, keys)
-			w.press(keys)
-			pressed = time.Now()
-		}
-		return fmt.Errorf("there is no %q", want)
-	})
-}
 
 // list waits for the list without a dialog or a field, and moves to a row of it.
 func (w *watched) list(i, count int) {
