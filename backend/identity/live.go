@@ -29,8 +29,8 @@ const (
 const DefaultReleaseAge = 5 * time.Second
 
 // RecordTime is the part of a release age that is left for the durable record
-// between the live check and the signing. A result that is too old at the signing
-// is decided and recorded again, and the log has the release twice.
+// between the live check and the signing. A release whose result is too old at the
+// signing is decided and recorded again, and the log has two events of it.
 const RecordTime = 500 * time.Millisecond
 
 // ReuseAge returns the greatest age of a result that a release uses without a

@@ -53,7 +53,7 @@ var sinks = []sink{
 	{"a place to go to", []step{{"\a" + paste, "tab complete"}}, "\x1b", false, false},
 	{"the palette", []step{{":" + paste, "esc close"}}, "\x1b", false, false},
 	{"the reader", []step{{"v", "1 range"}}, "\x1b", true, false},
-	{"the transfers", []step{{"d", "verified."}, {"t", "verified "}}, "c\x1b", true, false},
+	{"the transfers", []step{{"d", "verified."}, {"t", "Transfers"}}, "c\x1b", true, false},
 	{"a question", []step{{edit, "enter open"}, {"d", "r replace"}}, "\x1b", false, false},
 	{"the history", []step{{"t", "Transfers"}, {"H", " " + count + " file"}}, "\x1b\x1b", false, false},
 	{"the marks", []step{{" ", "1 marked"}, {"M", "remove the mark"}}, "u\x1b", false, true},
