@@ -33,6 +33,7 @@ type depot struct {
 	onGet    func(rw http.ResponseWriter, r *http.Request) (done bool)
 	release  error // of every release
 	list     error // of every listing
+	onList   func(prefix string)
 	released int   // objects
 	pages    bool  // listings have the URLs that they are requested with
 	pageURLs int   // URLs in the pages of listings
@@ -90,6 +91,9 @@ func (s *depot) items(req api.ReleaseRequest) (out api.ReleaseResponse) {
 func (s *depot) Complete(context.Context, api.CompleteRequest) error { return nil }
 
 func (s *depot) List(_ context.Context, req api.ListRequest) (out api.ListResponse, err error) {
+	if s.onList != nil {
+		s.onList(req.Prefix)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.list != nil {
@@ -280,6 +284,23 @@ func TestEnds(t *testing.T) {
 		if !played[s] && notEnds[s] == "" {
 			t.Errorf("no row has the state %v", s)
 		}
+	}
+}
+
+// A failure of the first pattern, whose files end before the second pattern is
+// listed, is a failure of one of all files.
+func TestEndsOfPatterns(t *testing.T) {
+	s, dir := newDepot(t), t.TempDir()
+	s.objects = map[string]string{"d/a": "one", "e/b": "two", "e/c": "three"}
+	s.denied["d/a"] = true
+	s.onList = func(prefix string) {
+		if prefix == "e/" {
+			time.Sleep(200 * time.Millisecond)
+		}
+	}
+	out, errs, exit, last := s.run(t, false, func(g *get) { g.dest = dir }, "lab/d/*", "lab/e/*")
+	if exit != api.ExitNotFound || last.Files != 3 || last.FilesDone != 2 || last.FilesFailed != 1 || !strings.Contains(errs, "1 of 3 files failed") {
+		t.Errorf("exit %d, %d files, %d done, %d failed\n%s%s", exit, last.Files, last.FilesDone, last.FilesFailed, out, errs)
 	}
 }
 

@@ -49,10 +49,12 @@ func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, 
 	stopDrawing := out.draw(engine)
 	targets, err := g.fetchSingle(ctx, engine, out, from, targets)
 	if err == nil {
+		endBatch := engine.OpenBatch() // the first files may end while the listing goes on
 		err = g.plan(ctx, from, targets, func(r download.Request, _ bool) {
 			out.addsFolder(r.Folder)
 			engine.Add(r)
 		})
+		endBatch()
 	}
 	if err == nil {
 		err = engine.Wait(ctx)

@@ -39,11 +39,28 @@ func (e *Engine) attempt(ctx context.Context, t *transfer, r *retryNote) (State,
 	if err != nil {
 		return Failed, err
 	}
-	e.set(t, Running, nil, "")
+	if err := e.begin(ctx, t); err != nil {
+		leave(err)
+		return Failed, err
+	}
 	got, err := e.deliver(ctx, o.target, p, fetch.Job{Object: object, Ticket: tk, Owner: owner{e, t}, Progress: o.progress})
 	leave(err)
 	e.noteEnd(t, got, err)
 	return got.end, err
+}
+
+// begin notes that a transfer moves. A stop of several transfers ends all their contexts
+// under mu, but returns their places one by one: the next of these transfers may get a
+// place, and must not send a request.
+func (e *Engine) begin(ctx context.Context, t *transfer) error {
+	e.mu.Lock()
+	err := context.Cause(ctx)
+	if err == nil {
+		e.report(t, Running, nil, "")
+	}
+	e.mu.Unlock()
+	e.notify()
+	return err
 }
 
 // order is one attempt in plain values.

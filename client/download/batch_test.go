@@ -110,11 +110,13 @@ func TestLeave(t *testing.T) {
 	for round, released := range []int{2, 1} { // the second round uses the record of the equal file
 		w.released = 0
 		e := w.engine()
+		endBatch := e.OpenBatch() // a file with a record may end before the next one is added
 		for k := range existing {
 			r := w.request("b/"+k, dir)
 			r.Conflict = Leave
 			e.Add(r)
 		}
+		endBatch()
 		wait(t, e)
 		for _, tr := range e.Snapshot().Transfers {
 			if tr.State != Skipped || tr.Differs != (tr.Key != "same") || tr.Fetched != 0 {
@@ -172,6 +174,38 @@ func TestKeepBothOnce(t *testing.T) {
 	mustEqual(t, filepath.Join(dir, "same (1).txt"), []byte("theirs"))
 	if found, _ := os.ReadDir(dir); len(found) != 2 {
 		t.Errorf("%d files", len(found))
+	}
+}
+
+// TestOpenBatch checks that the sums cover all transfers of an open batch, though
+// the first ones end before the next are added, and that the next batch begins anew.
+func TestOpenBatch(t *testing.T) {
+	w := newTestbed(t)
+	w.put("b/one", random(1, 1000), "CRC64NVME")
+	w.put("b/two", random(2, 2000), "CRC64NVME")
+	w.put("b/three", random(3, 4000), "CRC64NVME")
+	e, dir := w.engine(), scratch(t)
+	add := func(key string) Snapshot {
+		e.Add(w.request(key, dir))
+		wait(t, e)
+		return e.Snapshot()
+	}
+	add("b/three")
+	endBatch := e.OpenBatch()
+	if s := e.Snapshot(); s.Files != 0 || s.Counting == 0 {
+		t.Errorf("an open batch: %d files, %d counted", s.Files, s.Counting)
+	}
+	add("b/one")
+	if s := add("b/two"); s.Files != 2 || s.FilesDone != 2 || s.BytesDone != 3000 || s.BytesNew != 3000 || s.Counting == 0 {
+		t.Errorf("two files: %+v", s)
+	}
+	endBatch()
+	endBatch()
+	if s := e.Snapshot(); s.Files != 2 || s.Counting != 0 {
+		t.Errorf("the end: %d files, %d counted", s.Files, s.Counting)
+	}
+	if s := add("b/three"); s.Files != 1 || s.FilesDone != 1 {
+		t.Errorf("the next batch: %+v", s)
 	}
 }
 

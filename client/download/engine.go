@@ -113,6 +113,7 @@ type ends struct {
 // sums are the batch's totals and rate.
 type sums struct {
 	totals  totals
+	open    int                    // batches to which transfers are still added
 	gauge                          // of all transfers
 	folders map[*transfer]struct{} // with a file under way since the measuring began
 	ticking bool                   // a goroutine measures
@@ -253,8 +254,8 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.wake.room.Broadcast()
+	e.stop(errClosed) // under mu: see begin
 	e.mu.Unlock()
-	e.stop(errClosed)
 	e.wg.Wait()
 	e.syncer.Close()
 	e.mu.Lock()

@@ -64,7 +64,7 @@ const (
 	maxRefetchSmall = 2 * fetch.BufferSize
 )
 
-const stall = 250 * time.Millisecond
+const stall = 500 * time.Millisecond
 
 // trial is one download under one fault.
 type trial struct {

@@ -215,7 +215,7 @@ func networkFaults() []fault {
 		{
 			name: "23 no answer from the name server",
 			setup: func(tr *trial) {
-				tr.config.Timeouts.Idle = stall
+				tr.config.Timeouts.Idle = 2 * stall // a query has half of it
 				tr.s3Name, _ = tr.byName(nil, noAnswer)
 			},
 			then: func(t *testing.T, tr *trial) { // the wait has no limit

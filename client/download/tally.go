@@ -1,5 +1,7 @@
 package download
 
+import "sync"
+
 // totals count files and bytes.
 type totals struct {
 	files, done, failed int
@@ -8,8 +10,26 @@ type totals struct {
 	newBytes            int64 // of files that were fetched
 }
 
-// newBatch resets the totals if all transfers have ended, under mu.
+// OpenBatch begins a batch that stays open until end is called. Transfers that are
+// added until then are in one batch, though those before them may have ended.
+func (e *Engine) OpenBatch() (end func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.newBatch()
+	e.sums.open++
+	return sync.OnceFunc(func() {
+		e.mu.Lock()
+		e.sums.open--
+		e.mu.Unlock()
+		e.notify()
+	})
+}
+
+// newBatch resets the totals if all transfers have ended and no batch is open, under mu.
 func (e *Engine) newBatch() {
+	if e.sums.open > 0 {
+		return
+	}
 	for _, t := range e.list.order {
 		if !t.state.Finished() {
 			return

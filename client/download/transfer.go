@@ -203,7 +203,7 @@ type Snapshot struct {
 	BytesNew    int64      // of files that are Done
 	Rate        float64
 	Left        time.Duration // until all files that are not paused or failed are here; 0: not known
-	Counting    int           // files found so far by folder walks that still go on; 0: all walks are complete
+	Counting    int           // files found so far by folder walks that still go on, or in an open batch; 0: all files are known
 
 	Limit  int64 // bytes a second; 0: none. See Engine.SetLimit
 	AtOnce int   // files; 0: the engine decides. See Engine.SetParallel
