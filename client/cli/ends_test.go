@@ -34,9 +34,9 @@ type depot struct {
 	release  error // of every release
 	list     error // of every listing
 	onList   func(prefix string)
-	released int   // objects
-	pages    bool  // listings have the URLs that they are requested with
-	pageURLs int   // URLs in the pages of listings
+	released int  // objects
+	pages    bool // listings have the URLs that they are requested with
+	pageURLs int  // URLs in the pages of listings
 }
 
 func newDepot(t *testing.T) *depot {

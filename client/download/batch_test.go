@@ -178,7 +178,7 @@ func TestKeepBothOnce(t *testing.T) {
 }
 
 // TestOpenBatch checks that the sums cover all transfers of an open batch, though
-// the first ones end before the next are added, and that the next batch begins anew.
+// the first ones end before the next are added, and that the next batch begins at zero.
 func TestOpenBatch(t *testing.T) {
 	w := newTestbed(t)
 	w.put("b/one", random(1, 1000), "CRC64NVME")
