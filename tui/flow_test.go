@@ -279,6 +279,7 @@ func TestQuitAsksWhileTransfersRun(t *testing.T) {
 		w.Press("G", "k", "k", "k", "k", "d") // the ledger
 		w.Wait(time.Second)
 		w.Press("enter", "q")
+		w.Wait(100 * time.Millisecond) // q is for the page behind the dialog
 		w.Want(t, "1 download is running. Partial files are kept, and usher")
 		w.Press("esc", "esc", "esc")
 		w.Want(t, "of 33, ")

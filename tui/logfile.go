@@ -102,32 +102,28 @@ func (m *LogFile) Init() tea.Cmd {
 }
 
 // Update handles the terminal and the keys, and passes all other messages on.
-func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) { return m, m.typed.update(msg, m) }
+
+func (m *LogFile) message(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
 	case tea.ColorProfileMsg:
 		m.dark.Profile = depth(msg.Profile, m.deps.SSH)
-		return m, m.restyle()
+		return m.restyle()
 	case tea.BackgroundColorMsg:
 		if m.deps.Theme == "" {
 			m.dark.Dark = msg.IsDark()
-			return m, m.restyle()
+			return m.restyle()
 		}
-	case tea.KeyPressMsg:
-		return m, m.typed.press(msg, m.press)
-	case released:
-		return m, m.typed.release(m.press)
-	case tea.MouseMsg:
-		return m, m.mouse(msg)
 	case pane.Say:
 		m.say = msg
 	case pane.Copy:
 		m.say = pane.Say{Text: safetext.New(copyLead(m.deps.Lines) + msg.Text.Raw())}
-		return m, tea.SetClipboard(msg.Text.String())
+		return tea.SetClipboard(msg.Text.String())
 	case pane.Close: // esc goes back, and never quits
 		if m.last == keys.Quit {
-			return m, tea.Quit
+			return tea.Quit
 		}
 		m.say = pane.Say{Text: safetext.New("This is the only page. " + m.env.Keys.Shown(m.page.Context(), keys.Quit) + " ends usher.")}
 	case dialog.Show:
@@ -135,11 +131,11 @@ func (m *LogFile) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case dialog.Hide:
 		m.dialogs.hide(msg.Dialog)
 	case run:
-		return m, m.act(msg.action)
+		return m.act(msg.action)
 	default:
-		return m, tea.Batch(m.page.Handle(msg), m.dialogs.handle(msg))
+		return tea.Batch(m.page.Handle(msg), m.dialogs.handle(msg))
 	}
-	return m, nil
+	return nil
 }
 
 func (m *LogFile) restyle() tea.Cmd {

@@ -3,7 +3,6 @@ package tui
 import (
 	"fmt"
 	"time"
-	"unicode"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -27,72 +26,6 @@ type (
 // answerTime is the wait for outstanding responses of the terminal at the end.
 // A later response would appear in the shell.
 const answerTime = 200 * time.Millisecond
-
-// keyGap is the time between esc and the key after it, which follows when the
-// message of esc has arrived.
-const keyGap = 10 * time.Millisecond
-
-// typed handles key presses. A terminal or tmux sends esc and a key that is typed soon
-// after it like the key with alt, which no binding has: they are two keys.
-type typed struct {
-	waiting []tea.KeyPressMsg // after an esc
-}
-
-// released is the end of the wait after an esc.
-type released struct{}
-
-func (t *typed) press(msg tea.KeyPressMsg, press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
-	if len(t.waiting) > 0 {
-		t.waiting = append(t.waiting, msg) // keys keep their order
-		return nil
-	}
-	next, both := afterEscape(msg)
-	if !both {
-		return press(msg)
-	}
-	first := press(tea.KeyPressMsg{Code: tea.KeyEscape})
-	if first == nil {
-		return press(next)
-	}
-	t.waiting = append(t.waiting, next)
-	return tea.Batch(first, tea.Tick(keyGap, func(time.Time) tea.Msg { return released{} }))
-}
-
-// release presses the keys that waited.
-func (t *typed) release(press func(tea.KeyPressMsg) tea.Cmd) tea.Cmd {
-	var cmds []tea.Cmd
-	keys := t.waiting
-	t.waiting = nil
-	for _, key := range keys {
-		cmds = append(cmds, t.press(key, press))
-	}
-	return tea.Batch(cmds...)
-}
-
-// afterEscape returns the key of a key press with alt. A control byte of Latin-1 has
-// alt and ctrl with a capital letter, and is no key.
-func afterEscape(msg tea.KeyPressMsg) (tea.KeyPressMsg, bool) {
-	k := tea.Key(msg)
-	if k.Mod&tea.ModAlt == 0 || k.Mod&(tea.ModMeta|tea.ModSuper|tea.ModHyper) != 0 {
-		return msg, false
-	}
-	k.Mod &^= tea.ModAlt
-	if k.Mod&tea.ModCtrl != 0 {
-		return tea.KeyPressMsg(k), !unicode.IsUpper(k.Code)
-	}
-	if !unicode.IsPrint(k.Code) {
-		return tea.KeyPressMsg(k), true
-	}
-	r := k.Code
-	if k.Mod&tea.ModShift != 0 {
-		r = unicode.ToUpper(r)
-		if k.ShiftedCode != 0 {
-			r = k.ShiftedCode
-		}
-	}
-	k.Text = string(r)
-	return tea.KeyPressMsg(k), true
-}
 
 // ofTerminal returns the command of a key that suspends the program or draws the screen
 // again, else nil. Such a key works during the sign-in, in a dialog and in a text field

@@ -162,98 +162,89 @@ func (m *Model) Init() tea.Cmd {
 // Update routes a message to its owner. It then opens the dialog about unfinished
 // transfers, if no other dialog is open.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	_, cmd := m.route(msg)
-	return m, tea.Batch(cmd, m.resume())
+	return m, tea.Batch(m.typed.update(msg, m), m.resume())
 }
 
-func (m *Model) route(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (m *Model) message(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
-		return m, nil
-	case tea.KeyPressMsg:
-		return m, m.typed.press(msg, m.press)
-	case released:
-		return m, m.typed.release(m.press)
-	case tea.MouseMsg:
-		return m, m.mouse(msg)
-	case tea.PasteMsg:
-		return m, m.paste(msg)
+		return nil
 	case tea.ColorProfileMsg:
 		m.dark.Profile = depth(msg.Profile, m.deps.SSH)
-		return m, m.restyle()
+		return m.restyle()
 	case tea.BackgroundColorMsg:
-		return m, m.background(msg.IsDark())
+		return m.background(msg.IsDark())
 	case dialog.Show:
 		m.show(msg.Dialog)
-		return m, nil
+		return nil
 	case dialog.Hide:
 		m.dialogs.hide(msg.Dialog)
-		return m, nil
+		return nil
 	case pane.Say:
 		m.say = msg
-		return m, nil
+		return nil
 	case pane.Close:
 		m.stack = m.stack[:max(0, len(m.stack)-1)]
-		return m, nil
+		return nil
 	case pane.Open:
-		return m, m.open(msg)
+		return m.open(msg)
 	case pane.GoTo, pane.Typed:
 		m.stack = nil
-		return m, m.browse.Handle(msg)
+		return m.browse.Handle(msg)
 	case pane.Copy:
-		return m, m.copy(msg)
+		return m.copy(msg)
 	case copymenu.Request:
-		return m, m.copyOf(msg)
+		return m.copyOf(msg)
 	case copymenu.Result:
-		return m, m.copied(msg)
+		return m.copied(msg)
 	case pane.Failed:
 		m.noteRefusal(msg)
-		return m, m.failed(msg.Err)
+		return m.failed(msg.Err)
 	case pane.Answered:
 		m.env.Me.Online = true
-		return m, nil
+		return nil
 	case browse.ShowVersions:
-		return m, m.showVersions(msg.File)
+		return m.showVersions(msg.File)
 	case browse.Compare:
-		return m, m.compare(msg.Folder)
+		return m.compare(msg.Folder)
 	case compare.Fetch:
-		return m, m.transfers.Start(msg.Items)
+		return m.transfers.Start(msg.Items)
 	case versions.Fetch:
-		return m, m.transfers.Start([]transfers.Item{msg.Item})
+		return m.transfers.Start([]transfers.Item{msg.Item})
 	case browse.RequestAccess:
-		return m, m.requestAccess(msg)
+		return m.requestAccess(msg)
 	case browse.ShowMarks:
 		m.stack = append(m.stack, marks.New(m.env, m.browse))
-		return m, nil
+		return nil
 	case marks.OpenSets:
 		m.stack = append(m.stack, marks.NewSets(m.env, m.browse))
-		return m, nil
+		return nil
 	case browse.Download:
-		return m, m.transfers.Start(items(msg.Entries))
+		return m.transfers.Start(items(msg.Entries))
 	case browse.Arrived:
-		return m, m.arrived(msg)
+		return m.arrived(msg)
 	case transfers.Ended:
-		return m, m.signal(msg.Text)
+		return m.signal(msg.Text)
 	case transfers.Started:
 		m.browse.Unmark()
-		return m, nil
+		return nil
 	case transfers.FolderChanged:
-		return m, m.browse.RecheckLocal()
+		return m.browse.RecheckLocal()
 	case transfers.Refreshed:
 		silent := m.transfers.Silent()
 		m.transfers.Front(m.front() == pane.Pane(m.transfers))
 		cmd := m.transfers.Handle(msg)
-		return m, tea.Batch(cmd, m.browse.Progress(), m.doubt(silent))
+		return tea.Batch(cmd, m.browse.Progress(), m.doubt(silent))
 	case run:
-		return m, m.act(msg.action)
+		return m.act(msg.action)
 	case logChecked:
-		return m, m.logChecked(msg)
+		return m.logChecked(msg)
 	}
 	if cmd, mine := m.sessionMessage(msg); mine {
-		return m, cmd
+		return cmd
 	}
-	return m, m.broadcast(msg)
+	return m.broadcast(msg)
 }
 
 // broadcast passes a message to each page. Its owner recognizes it by type.

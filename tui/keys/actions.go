@@ -185,3 +185,17 @@ const (
 	Approve      Action = "approve"
 	Decline      Action = "decline"
 )
+
+// Turns reports whether an action of a context may open or close a page or a dialog.
+// In the browser, the first ones open and leave folders, on the same page.
+func Turns(c Context, a Action) bool {
+	switch a {
+	case Enter, Parent, Back, Quit:
+		return c != Browser && c != Tree && c != Details
+	case Read, OpenVersions, Touched, Why, Compare, CompareCopy, Marks, OpenSets, Download, Whole,
+		Request, OldOnes, OpenProof, Approve, Decline, Remove, KeepBoth, Folder, LoadMore, SaveLog,
+		CopyMenu, CopyPath, CopySum, CopyURI, CopyLink, CopyCurl, CopyAdmin, CopyCommand, CopyVersion:
+		return true
+	}
+	return false
+}
