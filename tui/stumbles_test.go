@@ -53,49 +53,6 @@ func TestEscAndTheNextKey(t *testing.T) {
 	})
 }
 
-// Keys that arrive at once, as over a slow connection, have the effects that they have
-// one by one: a key behind one that changes the page is for the next page.
-func TestKeysThatArriveAtOnce(t *testing.T) {
-	at := func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/") }
-	send := func(w *program, keys ...string) {
-		var all []tea.Msg
-		for _, k := range keys {
-			all = append(all, tuitest.Key(k))
-		}
-		w.Send(all...)
-		w.Wait(time.Second)
-	}
-	play(t, at, func(t *testing.T, w *program) {
-		w.Press("t")
-		send(w, "q", "j", "j", "j")
-		w.Want(t, "row 4 of 33")
-		send(w, "?", "esc", "k")
-		w.Want(t, "row 3 of 33")
-		send(w, "S", "esc", "t", "q", "k")
-		w.Want(t, "row 2 of 33")
-		send(w, "space", "M")
-		w.Want(t, "Marked")
-		send(w, "esc", "g", "t", "esc", "j", "j", "i", "esc", "j")
-		w.Want(t, "row 4 of 33")
-		send(w, "g", "j", "j", "j", "j", "d", "esc", "j")
-		w.Want(t, "row 6 of 33")
-		w.Press("t")
-		w.Send(tuitest.Key("q"), tuitest.Key("/"), tea.PasteMsg{Content: "opinion"}, tuitest.Key("enter"))
-		w.Wait(time.Second)
-		w.Want(t, "/ opinion")
-	})
-}
-
-// A key does not wait for a call to the server.
-func TestKeysBehindACall(t *testing.T) {
-	play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/") }, func(t *testing.T, w *program) {
-		w.server.Slow(time.Minute)
-		w.Send(tuitest.Key("ctrl+r"), tuitest.Key("j"))
-		w.Wait(100 * time.Millisecond)
-		w.Want(t, "row 2 of 33")
-	})
-}
-
 // G goes to the last row of the folder, although only its first page is loaded. A
 // move meanwhile wins.
 func TestLastRowOfALargeFolder(t *testing.T) {

@@ -169,6 +169,10 @@ func (m *LogFile) input(msg tea.Msg) (cmd tea.Cmd, turns bool) {
 // turnsPage reports whether the messages of a key may replace a page. A text field
 // opens and closes with the key itself.
 func turnsPage(env *pane.Env, page pane.Pane, key tea.KeyPressMsg) bool {
-	a, ok := env.Keys.Find(page.Context(), key.String())
-	return ok && !page.Typing() && keys.Turns(page.Context(), a)
+	c := page.Context()
+	a, ok := env.Keys.Find(c, key.String())
+	if !ok && env.Keys.Menu(c) { // the key closes the menu, and acts
+		return true
+	}
+	return ok && !page.Typing() && keys.Turns(c, a)
 }
