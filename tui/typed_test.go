@@ -59,7 +59,11 @@ func TestKeysAtOnceAsOneByOne(t *testing.T) {
 	all := []string{"t", "q", "esc", "j", "k", "g", "G", "space", "M", "?", "i", ":", "/", "y", "p", "s", "n", "R", "H", "=", "F", "+", "a", "A"}
 	const seed = 19
 	random := rand.New(rand.NewPCG(seed, seed))
-	for range 150 {
+	rounds := 150
+	if testing.Short() {
+		rounds = 30
+	}
+	for range rounds {
 		var keys []string
 		for range 2 + random.IntN(5) {
 			keys = append(keys, all[random.IntN(len(all))])
