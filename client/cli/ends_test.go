@@ -302,6 +302,10 @@ func TestEndsOfPatterns(t *testing.T) {
 	if exit != api.ExitNotFound || last.Files != 3 || last.FilesDone != 2 || last.FilesFailed != 1 || !strings.Contains(errs, "1 of 3 files failed") {
 		t.Errorf("exit %d, %d files, %d done, %d failed\n%s%s", exit, last.Files, last.FilesDone, last.FilesFailed, out, errs)
 	}
+	s.onList = nil
+	if out, errs, exit, last := s.run(t, false, func(g *get) { g.dest = dir + "/one" }, "lab/e/b"); exit != 0 || last.Files != 1 || errs != "" {
+		t.Errorf("one file: exit %d, %d files\n%s%s", exit, last.Files, out, errs)
+	}
 }
 
 // A folder with several results has a line for each, and the causes decide the

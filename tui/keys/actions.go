@@ -192,8 +192,10 @@ func Turns(c Context, a Action) bool {
 	switch a {
 	case Enter, Parent, Back, Quit:
 		return c != Browser && c != Tree && c != Details
+	case Reload:
+		return c == Reader
 	case Read, OpenVersions, Touched, Why, Compare, CompareCopy, Marks, OpenSets, Download, Whole,
-		Request, OldOnes, OpenProof, Approve, Decline, Remove, KeepBoth, Folder, LoadMore, SaveLog,
+		Request, OldOnes, OpenProof, Approve, Decline, Remove, Again, Folder, LoadMore, SaveLog,
 		CopyMenu, CopyPath, CopySum, CopyURI, CopyLink, CopyCurl, CopyAdmin, CopyCommand, CopyVersion:
 		return true
 	}
