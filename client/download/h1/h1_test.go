@@ -294,12 +294,12 @@ func TestContextEnds(t *testing.T) {
 	why := errors.New("enough")
 	for _, path := range []string{"/head", "/body"} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		ended := make(chan error, 1)
+		ended, before := make(chan error, 1), conns.Load()
 		go func() {
 			_, _, err := get(ctx, tr, srv.URL+path)
 			ended <- err
 		}()
-		for before := conns.Load(); conns.Load() == before; {
+		for conns.Load() == before {
 			<-time.After(time.Millisecond)
 		}
 		cancel(why)
