@@ -59,9 +59,9 @@ func TestKeysAtOnceAsOneByOne(t *testing.T) {
 	all := []string{"t", "q", "esc", "j", "k", "g", "G", "space", "M", "?", "i", ":", "/", "y", "p", "s", "n", "R", "H", "=", "F", "+", "a", "A"}
 	const seed = 19
 	random := rand.New(rand.NewPCG(seed, seed))
-	rounds := 150
+	rounds := 60
 	if testing.Short() {
-		rounds = 30
+		rounds = 15
 	}
 	for range rounds {
 		var keys []string
