@@ -125,7 +125,7 @@ func coldStart(b *testing.B, binary string, env []string) (time.Duration, float6
 }
 
 // resident returns the memory of a process in MB.
-func resident(b *testing.B, pid int) float64 {
+func resident(b testing.TB, pid int) float64 {
 	b.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -137,7 +137,7 @@ func resident(b *testing.B, pid int) float64 {
 			if err != nil {
 				b.Fatal(err)
 			}
-			return kb / 1000
+			return kb * 1024 / 1e6
 		}
 	}
 	b.Fatal("no VmRSS")
