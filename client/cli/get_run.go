@@ -48,7 +48,7 @@ func (g *get) follow(ctx context.Context, engine *download.Engine, out *report, 
 	out.single = out.alone && !targets[0].IsFolder() && !targets[0].pattern
 	stopDrawing := out.draw(engine)
 	targets, err := g.fetchSingle(ctx, engine, out, from, targets)
-	if err == nil && len(targets) > 0 {
+	if err == nil {
 		endBatch := engine.OpenBatch() // the first files may end while the listing goes on
 		err = g.plan(ctx, from, targets, func(r download.Request, _ bool) {
 			out.addsFolder(r.Folder)

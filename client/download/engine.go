@@ -113,7 +113,7 @@ type ends struct {
 // sums are the batch's totals and rate.
 type sums struct {
 	totals  totals
-	open    int                    // batches to which transfers are still added
+	batch   batch
 	gauge                          // of all transfers
 	folders map[*transfer]struct{} // with a file under way since the measuring began
 	ticking bool                   // a goroutine measures

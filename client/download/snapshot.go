@@ -157,7 +157,7 @@ func (e *Engine) Snapshot() Snapshot {
 	for t := range e.list.walks {
 		s.Counting += max(t.folder.files.files, 1)
 	}
-	if e.sums.open > 0 {
+	if e.sums.batch != whileBusy {
 		s.Counting = max(s.Files, 1)
 	}
 	s.Left = leftOfAll(leftAt(e.sums.meter.rate, rest), s.Transfers)

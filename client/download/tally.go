@@ -1,7 +1,5 @@
 package download
 
-import "sync"
-
 // totals count files and bytes.
 type totals struct {
 	files, done, failed int
@@ -10,24 +8,34 @@ type totals struct {
 	newBytes            int64 // of files that were fetched
 }
 
-// OpenBatch begins a batch that stays open until end is called. Transfers that are
-// added until then are in one batch, though those before them may have ended.
+// batch is the extent of the totals.
+type batch uint8
+
+const (
+	whileBusy batch = iota // a transfer that is added when all have ended begins a batch
+	opened                 // so does the next one, and those after it are in the same batch
+	begun                  // all that are added are in one batch
+)
+
+// OpenBatch keeps the transfers that are added until end is called in one batch, though
+// those before them may have ended. The caller calls end once.
 func (e *Engine) OpenBatch() (end func()) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.newBatch()
-	e.sums.open++
-	return sync.OnceFunc(func() {
+	set := func(b batch) {
 		e.mu.Lock()
-		e.sums.open--
+		e.sums.batch = b
 		e.mu.Unlock()
 		e.notify()
-	})
+	}
+	set(opened)
+	return func() { set(whileBusy) }
 }
 
-// newBatch resets the totals if all transfers have ended and no batch is open, under mu.
+// newBatch resets the totals if all transfers have ended and no batch has begun, under mu.
 func (e *Engine) newBatch() {
-	if e.sums.open > 0 {
+	switch e.sums.batch {
+	case opened:
+		e.sums.batch = begun
+	case begun:
 		return
 	}
 	for _, t := range e.list.order {
