@@ -18,15 +18,15 @@ import (
 // alt, which no binding has: they are two keys.
 type typed struct {
 	waiting []tea.Msg
-	turn    int // the number of keys whose messages were awaited
-	owed    int // commands of the last one whose messages have not arrived
+	seq     int // number of the last key whose messages are awaited
+	pending int // its commands whose messages have not arrived
 }
 
 // received is the arrival of the messages of a command of a key.
-type received struct{ turn int }
+type received struct{ seq int }
 
 // waitOver is the end of the wait for the messages of a key.
-type waitOver struct{ turn int }
+type waitOver struct{ seq int }
 
 // keyWait is the longest wait for the messages of a key, whose command may be a call to
 // the server.
@@ -38,9 +38,9 @@ const maxWaiting = 256
 
 // receiver is a program behind typed.
 type receiver interface {
-	// input returns the command of a key, a pasted text or a mouse event. turns reports
-	// whether its messages may open or close a page or a dialog.
-	input(tea.Msg) (cmd tea.Cmd, turns bool)
+	// input returns the command of a key, a pasted text or a mouse event. changes
+	// reports whether its messages may open or close a page or a dialog.
+	input(tea.Msg) (cmd tea.Cmd, changes bool)
 	// message returns the command of any other message.
 	message(tea.Msg) tea.Cmd
 }
@@ -57,16 +57,16 @@ func (t *typed) update(msg tea.Msg, to receiver) tea.Cmd {
 	case tea.MouseMsg, tea.PasteMsg:
 		t.waiting = append(t.waiting, msg)
 	case received:
-		if msg.turn == t.turn && t.owed > 0 {
-			t.owed--
+		if msg.seq == t.seq && t.pending > 0 {
+			t.pending--
 		}
 	case waitOver:
-		if msg.turn == t.turn {
-			t.owed = 0
+		if msg.seq == t.seq {
+			t.pending = 0
 		}
 	default:
 		cmd := to.message(msg)
-		if t.owed == 0 || cmd == nil {
+		if t.pending == 0 || cmd == nil {
 			return cmd
 		}
 		return t.await(cmd) // of a message of the key, or beside it
@@ -76,14 +76,14 @@ func (t *typed) update(msg tea.Msg, to receiver) tea.Cmd {
 
 // await counts a command of the last key.
 func (t *typed) await(cmd tea.Cmd) tea.Cmd {
-	t.owed++
-	return tea.Sequence(cmd, pane.Send(received{t.turn}))
+	t.pending++
+	return tea.Sequence(cmd, pane.Send(received{t.seq}))
 }
 
 // next passes the waiting events on, up to a key with messages.
 func (t *typed) next(to receiver) tea.Cmd {
 	var cmds []tea.Cmd
-	for len(t.waiting) > 0 && (t.owed == 0 || len(t.waiting) > maxWaiting) {
+	for len(t.waiting) > 0 && (t.pending == 0 || len(t.waiting) > maxWaiting) {
 		msg := t.waiting[0]
 		t.waiting = t.waiting[1:]
 		if key, ok := msg.(tea.KeyPressMsg); ok {
@@ -99,13 +99,13 @@ func (t *typed) next(to receiver) tea.Cmd {
 
 // pass passes one event on.
 func (t *typed) pass(msg tea.Msg, to receiver) tea.Cmd {
-	cmd, turns := to.input(msg)
-	if cmd == nil || !turns {
+	cmd, changes := to.input(msg)
+	if cmd == nil || !changes {
 		return cmd
 	}
-	t.turn++
-	t.owed = 0
-	end := waitOver{t.turn}
+	t.seq++
+	t.pending = 0
+	end := waitOver{t.seq}
 	return tea.Batch(t.await(cmd), tea.Tick(keyWait, func(time.Time) tea.Msg { return end }))
 }
 
@@ -135,44 +135,52 @@ func afterEscape(msg tea.KeyPressMsg) (tea.KeyPressMsg, bool) {
 }
 
 // input passes an event to its place on the screen.
-func (m *Model) input(msg tea.Msg) (cmd tea.Cmd, turns bool) {
+func (m *Model) input(msg tea.Msg) (cmd tea.Cmd, changes bool) {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
-		over := m.dialogs.front()
-		turns = over == nil && m.session.phase.browsing() && turnsPage(m.env, m.front(), msg)
-		cmd = m.press(msg)
-		return cmd, turns || over != nil && over != m.dialogs.front()
+		if !m.session.phase.browsing() && m.dialogs.front() == nil { // a step of the sign-in is a call
+			return m.press(msg), false
+		}
+		return pressed(m.env, &m.dialogs, m.front(), msg, m.press)
 	case tea.MouseMsg:
-		cmd = m.mouse(msg)
+		return m.mouse(msg), false
 	case tea.PasteMsg:
-		cmd = m.paste(msg)
+		return m.paste(msg), false
 	}
-	return cmd, false
+	return nil, false
 }
 
 // input is as that of Model.
-func (m *LogFile) input(msg tea.Msg) (cmd tea.Cmd, turns bool) {
+func (m *LogFile) input(msg tea.Msg) (cmd tea.Cmd, changes bool) {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
-		over := m.dialogs.front()
-		turns = over == nil && turnsPage(m.env, m.page, msg)
-		cmd = m.press(msg)
-		return cmd, turns || over != nil && over != m.dialogs.front()
+		return pressed(m.env, &m.dialogs, m.page, msg, m.press)
 	case tea.MouseMsg:
-		cmd = m.mouse(msg)
+		return m.mouse(msg), false
 	case tea.PasteMsg:
-		cmd = tea.Batch(m.page.Handle(msg), m.dialogs.handle(msg))
+		return tea.Batch(m.page.Handle(msg), m.dialogs.handle(msg)), false
 	}
-	return cmd, false
+	return nil, false
 }
 
-// turnsPage reports whether the messages of a key may replace a page. A text field
-// opens and closes with the key itself.
-func turnsPage(env *pane.Env, page pane.Pane, key tea.KeyPressMsg) bool {
+// pressed presses a key on the dialog in front, or else on the page. A dialog that
+// closes returns a command for the page or for another dialog.
+func pressed(env *pane.Env, d *dialogs, page pane.Pane, key tea.KeyPressMsg, press func(tea.KeyPressMsg) tea.Cmd) (cmd tea.Cmd, changes bool) {
+	if over := d.front(); over != nil {
+		cmd = press(key)
+		return cmd, over != d.front()
+	}
+	changes = changesFront(env, page, key)
+	return press(key), changes
+}
+
+// changesFront reports whether the messages of a key of a page may open or close a page
+// or a dialog. A text field opens and closes with the key itself.
+func changesFront(env *pane.Env, page pane.Pane, key tea.KeyPressMsg) bool {
 	c := page.Context()
 	a, ok := env.Keys.Find(c, key.String())
 	if !ok && env.Keys.Menu(c) { // the key closes the menu, and acts
 		return true
 	}
-	return ok && !page.Typing() && keys.Turns(c, a)
+	return ok && !page.Typing() && keys.ChangesFront(c, a)
 }

@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"usher/tui/keys"
 	"usher/tui/tuitest"
 )
 
@@ -15,9 +16,9 @@ import (
 // one by one: a key behind one that changes the page is for the next page.
 func TestKeysThatArriveAtOnce(t *testing.T) {
 	at := func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/") }
-	send := func(w *program, keys ...string) {
+	send := func(w *program, names ...string) {
 		var all []tea.Msg
-		for _, k := range keys {
+		for _, k := range names {
 			all = append(all, tuitest.Key(k))
 		}
 		w.Send(all...)
@@ -54,8 +55,42 @@ func TestKeysBehindACall(t *testing.T) {
 	})
 }
 
-// Random keys that arrive at once have the effects that they have one by one.
-func TestKeysAtOnceAsOneByOne(t *testing.T) {
+// afterKeys returns the screen after keys on a page, without the last lines: a later key
+// removes their sentence. Without a gap the keys arrive at once.
+func afterKeys(t *testing.T, open []string, gap time.Duration, names ...string) (text string) {
+	play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/") }, func(t *testing.T, w *program) {
+		w.Wait(time.Second)
+		for _, k := range open {
+			w.Press(k)
+			w.Wait(time.Second)
+		}
+		var all []tea.Msg
+		for _, k := range names {
+			all = append(all, tuitest.Key(k))
+			if gap > 0 {
+				w.Send(all...)
+				w.Wait(gap)
+				all = nil
+			}
+		}
+		w.Send(all...)
+		w.Wait(2 * time.Second)
+		lines := strings.Split(w.Text(), "\n")
+		text = strings.Join(lines[:len(lines)-3], "\n")
+	})
+	return text
+}
+
+// atOnce checks that keys that arrive at once have the effects that they have one by one.
+func atOnce(t *testing.T, open []string, names ...string) {
+	t.Helper()
+	got, want := afterKeys(t, open, 0, names...), afterKeys(t, open, 200*time.Millisecond, names...)
+	if got != want {
+		t.Errorf("%q, then %q at once:\n%s\none by one:\n%s", open, names, got, want)
+	}
+}
+
+func TestRandomKeysAtOnce(t *testing.T) {
 	all := []string{"t", "q", "esc", "j", "k", "g", "G", "space", "M", "?", "i", ":", "/", "y", "p", "s", "n", "R", "H", "=", "F", "+", "a", "A"}
 	const seed = 19
 	random := rand.New(rand.NewPCG(seed, seed))
@@ -64,35 +99,29 @@ func TestKeysAtOnceAsOneByOne(t *testing.T) {
 		rounds = 15
 	}
 	for range rounds {
-		var keys []string
+		var names []string
 		for range 2 + random.IntN(5) {
-			keys = append(keys, all[random.IntN(len(all))])
+			names = append(names, all[random.IntN(len(all))])
 		}
-		var text [2]string
-		for i, gap := range []time.Duration{0, 200 * time.Millisecond} {
-			play(t, func(w *program) { w.deps.Start = tuitest.At("company-reports/annual/audited/") }, func(t *testing.T, w *program) {
-				w.Wait(time.Second)
-				w.Press("j", "j")
-				w.Wait(time.Second)
-				if gap == 0 {
-					var msgs []tea.Msg
-					for _, k := range keys {
-						msgs = append(msgs, tuitest.Key(k))
-					}
-					w.Send(msgs...)
-				} else {
-					for _, k := range keys {
-						w.Press(k)
-						w.Wait(gap)
-					}
-				}
-				w.Wait(2 * time.Second)
-				lines := strings.Split(w.Text(), "\n")
-				text[i] = strings.Join(lines[:len(lines)-3], "\n") // without the sentence, which a later key removes
-			})
-		}
-		if text[0] != text[1] {
-			t.Errorf("%q:\n%s\n---\n%s", keys, text[0], text[1])
+		atOnce(t, []string{"j", "j"}, names...)
+	}
+}
+
+// On each page, each key and the key of the help arrive at once. The help is that of the
+// page or dialog that the first key opens.
+func TestHelpBehindEachKey(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of programs; the random keys are played")
+	}
+	m, err := keys.New(keys.Default()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c, open := range storms {
+		for _, b := range m.All(c) {
+			if len(b.Keys) > 0 && b.Action != keys.Suspend { // a bubble of synctest has no signals
+				atOnce(t, open, b.Keys[0], "?")
+			}
 		}
 	}
 }

@@ -186,9 +186,9 @@ const (
 	Decline      Action = "decline"
 )
 
-// Turns reports whether an action of a context may open or close a page or a dialog.
-// In the browser, the first ones open and leave folders, on the same page.
-func Turns(c Context, a Action) bool {
+// ChangesFront reports whether an action of a context may open or close a page or a
+// dialog. In the browser, the first ones open and leave folders, on the same page.
+func ChangesFront(c Context, a Action) bool {
 	switch a {
 	case Enter, Parent, Back, Quit:
 		return c != Browser && c != Tree && c != Details
